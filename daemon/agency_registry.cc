@@ -1,0 +1,157 @@
+#include "daemon/agency_registry.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "base/text.h"
+#include "engine/methods.h"
+
+namespace fugo::daemon {
+namespace {
+
+using Registry = std::map<std::string, keystore::Agency>;
+
+Result<Registry> read_registry(const keystore::Ledger& ledger) {
+  FUGO_ASSIGN(auto agencies, ledger.agencies());
+  Registry registry;
+  for (auto& agency : agencies) registry.emplace(agency.code, std::move(agency));
+  return registry;
+}
+
+// While a job is open its answers must not change, so that it can be taken up again.
+Status refuse_while_job_is_open(engine::Site& site, const keystore::LedgerState& state) {
+  if (state.open_job == 0) return {};
+  FUGO_ASSIGN(const auto job, site.ledger().job(state.open_job));
+  return fail(ErrorCode::kRefused,
+              fmt::format("the job {} is not finished, and its answers must not change", job.id),
+              "agency registry", "finish it first: run fugo issue with its request file again");
+}
+
+const engine::Method* method_of(const NewAgency& agency) {
+  return engine::find_method(agency.method.empty() ? kDefaultAgencyMethod
+                                                   : std::string_view(agency.method));
+}
+
+// compare tells whether the agency is in the registry already, as asked for.
+bool is_unchanged(const NewAgency& wanted, const Registry& registry, Mistakes& mistakes) {
+  const auto at = registry.find(wanted.code);
+  if (at == registry.end()) return false;
+  const auto& there = at->second;
+  if (there.state == keystore::AgencyState::kClosed)
+    mistakes.add(wanted.line,
+                 fmt::format("the agency {} is closed, and a code is not used again", wanted.code));
+  else if (there.name != wanted.name)
+    mistakes.add(wanted.line, fmt::format("the agency {} is registered with another name: {}",
+                                          wanted.code, there.name));
+  else if (const auto* method = method_of(wanted);
+           method != nullptr && !there.versions.empty() &&
+           there.versions.back().method != static_cast<std::uint8_t>(method->number))
+    mistakes.add(wanted.line,
+                 fmt::format("the agency {} is registered with another method", wanted.code));
+  return true;
+}
+
+// make_parameters draws a parameter for each agency; equal ones would be a broken generator.
+Result<std::vector<Block>> make_parameters(engine::Site& site, const Registry& registry,
+                                           std::size_t count) {
+  std::vector<Block> parameters(count);
+  std::set<Block> seen;
+  for (const auto& [code, agency] : registry)
+    for (const auto& version : agency.versions) seen.insert(version.parameter);
+  for (auto& parameter : parameters) {
+    FUGO_TRY(site.token().random(parameter.bytes));
+    if (!seen.insert(parameter).second)
+      return fail(ErrorCode::kHsm, "the token gave the same random number twice",
+                  "C_GenerateRandom", "do not use this token");
+  }
+  return parameters;
+}
+
+std::string journal_details(const NewAgency& agency) {
+  return nlohmann::ordered_json{
+      {"agency", agency.code}, {"name", agency.name}, {"method", method_of(agency)->name}}
+      .dump();
+}
+
+Status put_all(keystore::Update& update, const std::vector<const NewAgency*>& fresh,
+               const std::vector<Block>& parameters, const keystore::GenerationRow& generation,
+               const keystore::Actor& actor) {
+  const auto now = unix_now();
+  for (std::size_t i = 0; i < fresh.size(); ++i) {
+    keystore::Agency row;
+    row.code = fresh[i]->code;
+    row.name = fresh[i]->name;
+    row.added = now;
+    row.versions.push_back({generation.number,
+                            static_cast<std::uint8_t>(method_of(*fresh[i])->number),
+                            generation.agency_key, parameters[i]});
+    FUGO_TRY(update.put_agency(row));
+    FUGO_TRY(update.append_journal(actor, "agency.add", journal_details(*fresh[i])));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<AddedAgencies> add_agencies(engine::Site& site, const std::vector<NewAgency>& agencies,
+                                   Mistakes mistakes, const Importing& importing,
+                                   const keystore::Actor& actor) {
+  FUGO_ASSIGN(auto update, site.ledger().begin());  // from here on nobody else changes anything
+  FUGO_TRY(refuse_while_job_is_open(site, update->state()));
+  FUGO_ASSIGN(const auto registry, read_registry(site.ledger()));
+  AddedAgencies counts;
+  std::vector<const NewAgency*> fresh;
+  for (const auto& agency : agencies) {
+    check_new_agency(agency, importing.production, mistakes);
+    if (is_unchanged(agency, registry, mistakes))
+      ++counts.unchanged;
+    else
+      fresh.push_back(&agency);
+  }
+  if (registry.size() + fresh.size() >= 0xFFFF)
+    mistakes.add(0, "a ledger holds at most 65,534 agencies");
+  if (!mistakes.empty())
+    return fail(ErrorCode::kRefused, mistakes.text(importing.subject), {},
+                "correct them and run it again");
+  if (fresh.empty()) return counts;
+  FUGO_ASSIGN(const auto parameters, make_parameters(site, registry, fresh.size()));
+  FUGO_TRY(put_all(*update, fresh, parameters, site.active_generation(), actor));
+  counts.added = fresh.size();
+  if (!importing.file.empty())
+    FUGO_TRY(update->append_journal(
+        actor, "agency.import",
+        nlohmann::ordered_json{
+            {"file", importing.file}, {"added", counts.added}, {"unchanged", counts.unchanged}}
+            .dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)));
+  FUGO_TRY(update->commit());
+  return counts;
+}
+
+Result<bool> set_agency_state(engine::Site& site, const std::string& code,
+                              keystore::AgencyState state, const keystore::Actor& actor) {
+  FUGO_ASSIGN(auto update, site.ledger().begin());
+  FUGO_TRY(refuse_while_job_is_open(site, update->state()));
+  FUGO_ASSIGN(auto registry, read_registry(site.ledger()));
+  const auto at = registry.find(code);
+  if (at == registry.end())
+    return fail(ErrorCode::kRefused, fmt::format("there is no agency {}", code), "agency registry",
+                "fugo agency list shows those there are");
+  if (at->second.state == keystore::AgencyState::kClosed)
+    return fail(ErrorCode::kRefused, fmt::format("the agency {} is closed", code),
+                "agency registry");
+  if (at->second.state == state) return false;
+  at->second.state = state;
+  FUGO_TRY(update->put_agency(at->second));
+  const bool suspending = state == keystore::AgencyState::kSuspended;
+  FUGO_TRY(update->append_journal(actor, suspending ? "agency.suspend" : "agency.resume",
+                                  nlohmann::ordered_json{{"agency", code}}.dump()));
+  FUGO_TRY(update->commit());
+  return true;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,98 @@
+#include "daemon/command/application.h"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+
+#include "daemon/command/commands.h"
+#include "daemon/command/context.h"
+
+namespace fugo::daemon {
+namespace {
+
+constexpr auto kDescription =
+    "fugo: issues, keeps and links symbols of people, derived inside an HSM.";
+constexpr auto kFooter =
+    "Exit codes: 0 done; 1 refused or failed; 2 wrong usage or configuration; 3 done, but some "
+    "rows\nwere rejected; 4 the HSM is not available; 5 the ledger or journal is damaged.";
+
+using AddCommand = void (*)(CLI::App&, Context&);
+constexpr std::array<AddCommand, 11> kCommands = {add_init,   add_agency, add_issue,  add_check,
+                                                  add_link,   add_keys,   add_status, add_stats,
+                                                  add_verify, add_digest, add_journal};
+
+// Messages go to standard error, for standard output carries results only.
+void log_to_standard_error() {
+  auto logger = spdlog::stderr_color_mt("fugo");
+  logger->set_pattern("%n: %^%l%$: %v");
+  spdlog::set_default_logger(std::move(logger));
+}
+
+void build(CLI::App& app, Context& context) {
+  app.require_subcommand(1);
+  app.fallthrough();  // global options are understood behind the command too
+  app.footer(kFooter);
+  app.set_version_flag("--version", "fugo " FUGO_VERSION);
+  app.add_option("--config", context.config,
+                 "Configuration file (default: $FUGO_CONFIG, else ./fugo.toml)");
+  app.add_flag("--json", context.json, "One JSON document on standard output");
+  app.add_option("--operator", context.operator_option,
+                 "Who acts, for the journal (default: the OS user)");
+  app.add_option("--order", context.order, "Number of the work order, for the journal");
+  // Commands are offered in the order in which people meet them.
+  for (const auto add : kCommands) add(app, context);
+}
+
+int usage_failure(const CLI::ParseError& error, bool json) {
+  Error out{ErrorCode::kUsage, error.what(), {}, "fugo --help and fugo COMMAND --help tell more"};
+  while (!out.what.empty() && out.what.back() == '\n') out.what.pop_back();
+  report_failure(out, {}, json);
+  return static_cast<int>(ExitCode::kUsage);
+}
+
+int print_outcome(const Outcome& outcome, const Context& context) {
+  if (context.json)
+    fmt::print("{}\n", outcome.document.dump(2, ' ', false, Json::error_handler_t::replace));
+  else
+    fmt::print("{}", outcome.text);
+  if (std::fflush(stdout) != 0) {
+    report_failure(fail_errno("cannot write the result", "standard output", errno).value(),
+                   context.applied, false);
+    return static_cast<int>(ExitCode::kFailed);
+  }
+  return static_cast<int>(outcome.exit_code);
+}
+
+int run_command(Context& context) {
+  const auto outcome = context.command(context);
+  if (outcome) return print_outcome(*outcome, context);
+  report_failure(outcome.error(), context.applied, context.json);
+  return static_cast<int>(exit_code_of(outcome.error().code));
+}
+
+}  // namespace
+
+int run_application(int argc, const char* const* argv) {
+  log_to_standard_error();
+  Context context;
+  CLI::App app(kDescription, "fugo");
+  build(app, context);
+  // Where the arguments are wrong, --json may not have been read yet.
+  const bool json_asked =
+      std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--json"; });
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return usage_failure(error, json_asked);
+  }
+  return run_command(context);
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,10 @@
+// The command line as a whole: from arguments to an exit code.
+#pragma once
+
+namespace fugo::daemon {
+
+// run_application parses the arguments, carries the command out, prints its outcome, and returns
+// the exit code. When it returns, nothing of the HSM is in use any more.
+[[nodiscard]] int run_application(int argc, const char* const* argv);
+
+}  // namespace fugo::daemon

@@ -1,0 +1,37 @@
+// fugo check: what processing a request file would find wrong; nothing is applied.
+#include <memory>
+
+#include "daemon/command/commands.h"
+#include "daemon/command/issue_output.h"
+#include "daemon/site_access.h"
+
+namespace fugo::daemon {
+namespace {
+
+Result<Outcome> run(Context& context, const std::string& request) {
+  FUGO_ASSIGN(const auto settings, context.settings());
+  auto options = issue_options(settings);
+  options.request = request;
+  FUGO_ASSIGN(const auto site,
+              open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead));
+  BulkProgress progress(true);
+  options.progress = [&progress](const char* stage, std::uint64_t done, std::uint64_t total) {
+    progress.update(stage, done, total);
+  };
+  FUGO_ASSIGN(const auto report, check_issue(*site, options));
+  return describe_issue(report, true);
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Context& context) {
+  auto request = std::make_shared<std::string>();
+  auto* command =
+      app.add_subcommand("check", "Tell what is wrong with a request file; apply nothing");
+  command->add_option("REQUEST", *request, "Request file")->required();
+  command->callback([&context, request] {
+    context.command = [request](Context& c) { return run(c, *request); };
+  });
+}
+
+}  // namespace fugo::daemon

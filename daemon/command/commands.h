@@ -1,0 +1,20 @@
+// The commands of `fugo`, one file each: every function adds one to the application.
+#pragma once
+
+#include "daemon/command/context.h"
+
+namespace fugo::daemon {
+
+void add_init(CLI::App& app, Context& context);
+void add_agency(CLI::App& app, Context& context);
+void add_issue(CLI::App& app, Context& context);
+void add_check(CLI::App& app, Context& context);
+void add_link(CLI::App& app, Context& context);
+void add_keys(CLI::App& app, Context& context);
+void add_status(CLI::App& app, Context& context);
+void add_stats(CLI::App& app, Context& context);
+void add_verify(CLI::App& app, Context& context);
+void add_digest(CLI::App& app, Context& context);
+void add_journal(CLI::App& app, Context& context);
+
+}  // namespace fugo::daemon

@@ -1,0 +1,93 @@
+#include "daemon/command/context.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <vector>
+
+#include "base/text.h"
+
+namespace fugo::daemon {
+namespace {
+
+constexpr std::size_t kMaxNameLength = 64;
+
+struct CodeRow {
+  ErrorCode code;
+  ExitCode exit_code;
+  const char* name;
+};
+constexpr std::array<CodeRow, 6> kCodes = {{
+    {ErrorCode::kRefused, ExitCode::kFailed, "refused"},
+    {ErrorCode::kIo, ExitCode::kFailed, "io"},
+    {ErrorCode::kUsage, ExitCode::kUsage, "usage"},
+    {ErrorCode::kHsm, ExitCode::kHsm, "hsm"},
+    {ErrorCode::kDamaged, ExitCode::kDamaged, "damaged"},
+    {ErrorCode::kInternal, ExitCode::kFailed, "internal"},
+}};
+
+const CodeRow& row_of(ErrorCode code) {
+  return *std::find_if(kCodes.begin(), kCodes.end(),
+                       [code](const CodeRow& row) { return row.code == code; });
+}
+
+bool printable(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+}
+
+}  // namespace
+
+ExitCode exit_code_of(ErrorCode code) { return row_of(code).exit_code; }
+const char* error_code_name(ErrorCode code) { return row_of(code).name; }
+
+Result<std::string> operator_from(const std::string& option) {
+  std::string name = option;
+  if (name.empty()) {
+    std::vector<char> memory(16 * 1024);
+    passwd entry{};
+    passwd* found = nullptr;
+    ::getpwuid_r(::getuid(), &entry, memory.data(), memory.size(), &found);
+    name = found != nullptr ? found->pw_name : fmt::format("uid-{}", ::getuid());
+  }
+  if (name.size() > kMaxNameLength || !printable(name))
+    return fail(ErrorCode::kUsage, "the operator must be 1 to 64 printable ASCII characters",
+                "--operator");
+  return name;
+}
+
+Result<keystore::Actor> Context::actor() const {
+  keystore::Actor actor;
+  FUGO_ASSIGN(actor.operator_name, operator_from(operator_option));
+  if (order.size() > kMaxNameLength || !printable(order))
+    return fail(ErrorCode::kUsage, "the order must be at most 64 printable ASCII characters",
+                "--order");
+  actor.order = order;
+  return actor;
+}
+
+Result<Settings> Context::settings() const {
+  FUGO_ASSIGN(auto settings, load_settings(settings_path(config)));
+  FUGO_TRY(set_time_zone(settings.time_zone));
+  set_lock_policy(settings.lock_memory);
+  return settings;
+}
+
+void report_failure(const Error& error, const std::string& applied, bool json) {
+  std::string line = "fugo: " + error.message();
+  if (!applied.empty()) line += "; " + applied;
+  fmt::print(stderr, "{}\n", line);
+  if (!json) return;
+  Json body = {{"code", error_code_name(error.code)},
+               {"what", error.what},
+               {"where", error.where},
+               {"hint", error.hint}};
+  if (!applied.empty()) body["applied"] = applied;
+  fmt::print("{}\n", Json{{"error", body}}.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,61 @@
+// fugo issue: processes one request file now.
+#include <filesystem>
+#include <memory>
+
+#include "daemon/command/commands.h"
+#include "daemon/command/issue_output.h"
+#include "daemon/site_access.h"
+
+namespace fugo::daemon {
+namespace {
+
+struct IssueArguments {
+  std::string request, output;
+  bool accept_rejects = false;
+};
+
+// applied_since says what a failed run left: whether anything was committed since `before`.
+std::string applied_since(std::uint64_t before, engine::Site& site) {
+  const auto state = site.ledger().state();
+  if (state && state->commits == before) return "nothing was applied";
+  return "what was committed stays; running it again goes on from there";
+}
+
+Result<Outcome> run(Context& context, const IssueArguments& given) {
+  context.applied = "nothing was applied";
+  FUGO_ASSIGN(auto actor, context.actor());
+  FUGO_ASSIGN(const auto settings, context.settings());
+  auto options = issue_options(settings);
+  options.request = given.request;
+  options.output_directory = std::filesystem::absolute(given.output);
+  options.actor = std::move(actor);
+  options.accept_rejects = given.accept_rejects;
+  FUGO_ASSIGN(const auto site,
+              open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kWrite));
+  FUGO_ASSIGN(const auto before, site->ledger().state());
+  BulkProgress progress(true);
+  options.progress = [&progress](const char* stage, std::uint64_t done, std::uint64_t total) {
+    progress.update(stage, done, total);
+  };
+  const auto report = run_issue(*site, options);
+  if (!report) {
+    context.applied = applied_since(before.commits, *site);
+    return tl::unexpected<Error>(report.error());
+  }
+  return describe_issue(*report, false);
+}
+
+}  // namespace
+
+void add_issue(CLI::App& app, Context& context) {
+  auto given = std::make_shared<IssueArguments>();
+  auto* command = app.add_subcommand("issue", "Process a request file of kind issue now");
+  command->add_option("REQUEST", given->request, "Request file; it stays where it is")->required();
+  command->add_option("--out", given->output, "Answers appear in OUT/<id>/")->required();
+  command->add_flag("--accept-rejects", given->accept_rejects,
+                    "Go on although more rows are rejected than the limit allows");
+  command->callback(
+      [&context, given] { context.command = [given](Context& c) { return run(c, *given); }; });
+}
+
+}  // namespace fugo::daemon

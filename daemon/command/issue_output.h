@@ -1,0 +1,33 @@
+// What `issue` and `check` have in common: options from the settings, and the report's two forms.
+#pragma once
+
+#include <memory>
+
+#include "daemon/command/context.h"
+#include "daemon/jobs/issue_job.h"
+#include "daemon/progress.h"
+
+namespace fugo::daemon {
+
+// BulkProgress draws the bar of a job that handles secrets in bulk, and warns once, behind the
+// bar, if some of them could not be locked into memory.
+class BulkProgress {
+ public:
+  explicit BulkProgress(bool enabled);
+  ~BulkProgress();
+  BulkProgress(const BulkProgress&) = delete;
+  BulkProgress& operator=(const BulkProgress&) = delete;
+  void update(const char* stage, std::uint64_t done, std::uint64_t total);
+
+ private:
+  std::unique_ptr<Progress> bar_;
+  std::size_t most_unlocked_ = 0;
+};
+
+// issue_options puts the settings into a job's options.
+[[nodiscard]] IssueOptions issue_options(const Settings& settings);
+
+// describe_issue is the outcome of a report; exit 3 when rows were rejected.
+[[nodiscard]] Outcome describe_issue(const IssueReport& report, bool checked_only);
+
+}  // namespace fugo::daemon

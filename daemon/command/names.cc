@@ -1,0 +1,40 @@
+#include "daemon/command/names.h"
+
+#include <array>
+#include <cstddef>
+
+namespace fugo::daemon {
+namespace {
+
+// word looks a stored number up in a table whose first row is for numbers that are none.
+template <typename Enum, std::size_t size>
+const char* word(const std::array<const char*, size>& words, Enum value) {
+  const auto at = static_cast<std::size_t>(value);
+  return words[at < size ? at : 0];
+}
+
+}  // namespace
+
+const char* state_name(keystore::AgencyState state) {
+  constexpr std::array<const char*, 4> kWords = {"unknown", "active", "suspended", "closed"};
+  return word(kWords, state);
+}
+
+const char* state_name(keystore::KeyState state) {
+  constexpr std::array<const char*, 7> kWords = {"unknown", "pending",   "active", "accepting",
+                                                 "retired", "destroyed", "chain"};
+  return word(kWords, state);
+}
+
+const char* state_name(keystore::JobState state) {
+  constexpr std::array<const char*, 7> kWords = {"unknown", "running", "answering", "answered",
+                                                 "done",    "refused", "held"};
+  return word(kWords, state);
+}
+
+const char* kind_name(keystore::JobKind kind) {
+  constexpr std::array<const char*, 4> kWords = {"unknown", "issue", "change", "delete"};
+  return word(kWords, kind);
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,155 @@
+#include "daemon/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "daemon/config_rules.h"
+#include "daemon/mistakes.h"
+
+namespace fugo::daemon {
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 1 << 20U;
+
+// Reader walks a parsed file and gathers mistakes.
+class Reader {
+ public:
+  explicit Reader(Settings& settings) : settings_(settings) {}
+
+  void read(const toml::table& root) {
+    section(root, "");
+    for (const auto& known : config_sections())
+      if (known.required && lines_.find(known.name) == lines_.end())
+        mistake(0, fmt::format("the section [{}] is missing", known.name));
+    for (const auto& rule : config_rules()) {
+      const auto at = lines_.find(rule.section);
+      if (rule.required && at != lines_.end() && seen_.count({rule.section, rule.key}) == 0)
+        mistake(at->second, fmt::format("{} is missing", full_name(rule.section, rule.key)));
+    }
+    if (settings_.production() && !settings_.check_digits)
+      mistake(seen_.at({"issue", "check_digits"}),
+              "issue.check_digits must not be switched off in production");
+  }
+
+  void mistake(unsigned line, std::string text) { mistakes_.add(line, std::move(text)); }
+
+  [[nodiscard]] bool clean() const { return mistakes_.empty(); }
+
+  [[nodiscard]] std::string text() const { return mistakes_.text("the configuration"); }
+
+ private:
+  static std::string full_name(std::string_view section, std::string_view key) {
+    return section.empty() ? std::string(key) : fmt::format("{}.{}", section, key);
+  }
+
+  void section(const toml::table& table, std::string_view name) {
+    lines_[name] = table.source().begin.line;
+    for (const auto& [key, node] : table) {
+      const std::string full = full_name(name, key.str());
+      const unsigned line = key.source().begin.line;
+      const auto sections = config_sections();
+      const auto known = std::find_if(sections.begin(), sections.end(),
+                                      [&](const ConfigSection& s) { return s.name == full; });
+      if (known != sections.end()) {
+        if (const auto* inner = node.as_table(); inner != nullptr)
+          section(*inner, known->name);
+        else
+          mistake(line, fmt::format("{} must be a section: [{}]", full, full));
+      } else {
+        value(name, key.str(), node, line);
+      }
+    }
+  }
+
+  void value(std::string_view section_name, std::string_view key, const toml::node& node,
+             unsigned line) {
+    const auto rules = config_rules();
+    const auto rule = std::find_if(rules.begin(), rules.end(), [&](const ConfigRule& r) {
+      return r.section == section_name && r.key == key;
+    });
+    const std::string full = full_name(section_name, key);
+    if (rule == rules.end())
+      return mistake(
+          line, fmt::format("{} is not a known {}", full, node.is_table() ? "section" : "key"));
+    seen_[{rule->section, rule->key}] = line;
+    if (const auto wrong = rule->set(node, settings_); !wrong.empty())
+      mistake(line, fmt::format("{} {}", full, wrong));
+  }
+
+  Settings& settings_;
+  std::map<std::string_view, unsigned> lines_;  // of the sections that are there
+  std::map<std::pair<std::string_view, std::string_view>, unsigned> seen_;
+  Mistakes mistakes_;
+};
+
+constexpr auto kHint = "correct the file; docs/operation.md lists every key";
+
+}  // namespace
+
+Result<Settings> parse_settings(const std::string& text, const std::filesystem::path& file) {
+  Settings settings;
+  settings.file = file;
+  Reader reader(settings);
+  try {
+    const toml::table root = toml::parse(text, file.string());
+    FUGO_TRY(set_time_zone(settings.time_zone));
+    reader.read(root);
+  } catch (const toml::parse_error& error) {
+    reader.mistake(error.source().begin.line, std::string(error.description()));
+  }
+  if (!reader.clean()) return fail(ErrorCode::kUsage, reader.text(), file.string(), kHint);
+  return settings;
+}
+
+Result<Settings> load_settings(const std::filesystem::path& file) {
+  std::error_code ignored;
+  const auto absolute = std::filesystem::absolute(file, ignored);
+  if (!std::filesystem::exists(absolute, ignored) && !ignored)
+    return fail(ErrorCode::kUsage, "there is no such configuration file", absolute.string(),
+                "give --config FILE, set FUGO_CONFIG, or make a site with fugo init --dir DIR");
+  FUGO_ASSIGN(const auto text, read_small(absolute, kMaxFileBytes));
+  return parse_settings(text, absolute);
+}
+
+std::filesystem::path settings_path(const std::optional<std::string>& option) {
+  if (option) return *option;
+  if (const char* from_environment = std::getenv("FUGO_CONFIG");
+      from_environment != nullptr && *from_environment != '\0')
+    return from_environment;
+  return "fugo.toml";
+}
+
+bool Settings::configured(hsm::TokenRole role) const {
+  return (role == hsm::TokenRole::kIssuing   ? issuing
+          : role == hsm::TokenRole::kLinking ? linking
+                                             : standby)
+      .has_value();
+}
+
+Result<hsm::TokenSettings> Settings::token(hsm::TokenRole role) const {
+  const bool is_issuing = role == hsm::TokenRole::kIssuing;
+  const bool is_linking = role == hsm::TokenRole::kLinking;
+  const auto& section = is_issuing ? issuing : is_linking ? linking : standby;
+  const char* name = is_issuing ? "issuing" : is_linking ? "linking" : "standby";
+  if (!section)
+    return fail(ErrorCode::kUsage, fmt::format("there is no section [hsm.{}]", name), file.string(),
+                "this command needs that token; run it where it is configured");
+  hsm::TokenSettings out;
+  out.module = module;
+  out.uri = section->uri;
+  out.pin_file = section->pin_file;
+  out.softhsm_conf = section->softhsm_conf;
+  out.role = role;
+  out.max_bytes_per_call = max_bytes_per_call;
+  out.threads = threads;
+  return out;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,63 @@
+// The configuration file fugo.toml, read and checked as a whole. Reference: docs/operation.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "hsm/token.h"
+
+namespace fugo::daemon {
+
+// TokenSection is one of [hsm.issuing], [hsm.linking] and [hsm.standby].
+struct TokenSection {
+  std::string uri;                     // RFC 7512
+  std::filesystem::path pin_file;      // absolute
+  std::filesystem::path softhsm_conf;  // absolute, or empty
+};
+
+// Settings is a configuration without a mistake. Paths are absolute.
+struct Settings {
+  std::filesystem::path file;  // that they were read from
+
+  std::string environment = "test";  // or "production"
+  std::string time_zone = "Asia/Tokyo";
+  LockMemory lock_memory = LockMemory::kPreferred;
+
+  std::filesystem::path ledger_directory;
+
+  std::filesystem::path module;
+  std::size_t max_bytes_per_call = 256 * 1024;
+  std::size_t threads = 0;  // 0: one a core
+  std::optional<TokenSection> issuing, linking, standby;
+
+  std::uint32_t segment_rows = 1'000'000;
+  bool check_digits = true;
+  std::uint64_t reject_limit_rows = 100;
+  std::uint32_t reject_limit_percent = 10;
+
+  [[nodiscard]] bool production() const { return environment == "production"; }
+  // token gives what is needed to open the token of a role; kUsage when it is not configured.
+  [[nodiscard]] Result<hsm::TokenSettings> token(hsm::TokenRole role) const;
+  // configured tells whether the file has a section for this role.
+  [[nodiscard]] bool configured(hsm::TokenRole role) const;
+};
+
+// parse_settings reads the text of a configuration; relative paths are relative to the directory
+// of `file`, which must be absolute. kUsage names every mistake with its line: syntax, unknown
+// section or key, wrong type, value out of range, missing key, check digits off in production.
+[[nodiscard]] Result<Settings> parse_settings(const std::string& text,
+                                              const std::filesystem::path& file);
+
+// load_settings reads and parses a file; kUsage when there is none, kIo when it is unreadable.
+[[nodiscard]] Result<Settings> load_settings(const std::filesystem::path& file);
+
+// settings_path is where the configuration is: `option` (--config) if given, else $FUGO_CONFIG,
+// else ./fugo.toml.
+[[nodiscard]] std::filesystem::path settings_path(const std::optional<std::string>& option);
+
+}  // namespace fugo::daemon

@@ -1,0 +1,167 @@
+#include "daemon/config_rules.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+
+namespace fugo::daemon {
+namespace {
+
+template <typename T>
+using Member = T& (*)(Settings&);
+
+Setter text_into(Member<std::string> member) {
+  return [member](const toml::node& node, Settings& settings) -> std::string {
+    const auto value = node.value_exact<std::string>();
+    if (!value) return "must be a text in quotation marks";
+    if (value->empty()) return "must not be empty";
+    member(settings) = *value;
+    return {};
+  };
+}
+
+Setter choice_into(Member<std::string> member, std::string first, std::string second) {
+  return [=](const toml::node& node, Settings& settings) -> std::string {
+    const auto value = node.value_exact<std::string>();
+    if (!value || (*value != first && *value != second))
+      return fmt::format("must be \"{}\" or \"{}\"", first, second);
+    member(settings) = *value;
+    return {};
+  };
+}
+
+Setter path_into(Member<std::filesystem::path> member) {
+  return [member](const toml::node& node, Settings& settings) -> std::string {
+    const auto value = node.value_exact<std::string>();
+    if (!value) return "must be a path in quotation marks";
+    if (value->empty()) return "must not be empty";
+    member(settings) = (settings.file.parent_path() / *value).lexically_normal();
+    return {};
+  };
+}
+
+template <typename Int>
+Setter number_into(Member<Int> member, std::int64_t least, std::int64_t most) {
+  return [=](const toml::node& node, Settings& settings) -> std::string {
+    const auto value = node.value_exact<std::int64_t>();
+    if (!value || *value < least || *value > most)
+      return fmt::format("must be a whole number from {} to {}", least, most);
+    member(settings) = static_cast<Int>(*value);
+    return {};
+  };
+}
+
+Setter truth_into(Member<bool> member) {
+  return [member](const toml::node& node, Settings& settings) -> std::string {
+    const auto value = node.value_exact<bool>();
+    if (!value) return "must be true or false";
+    member(settings) = *value;
+    return {};
+  };
+}
+
+std::string set_zone(const toml::node& node, Settings& settings) {
+  const auto value = node.value_exact<std::string>();
+  if (!value) return "must be a text in quotation marks";
+  // A zone that the system does not know is a mistake of this line, so it is tried here.
+  if (const auto known = set_time_zone(*value); !known) return known.error().what;
+  settings.time_zone = *value;
+  return {};
+}
+
+std::string set_lock(const toml::node& node, Settings& settings) {
+  const auto value = node.value_exact<std::string>();
+  if (!value || (*value != "preferred" && *value != "required"))
+    return "must be \"preferred\" or \"required\"";
+  settings.lock_memory = *value == "required" ? LockMemory::kRequired : LockMemory::kPreferred;
+  return {};
+}
+
+using Sections = std::optional<TokenSection> Settings::*;
+
+template <Sections section>
+TokenSection& token(Settings& settings) {
+  auto& value = settings.*section;
+  if (!value) value.emplace();
+  return *value;
+}
+
+template <Sections section>
+void add_token_rules(std::vector<ConfigRule>& rules, std::string_view name) {
+  rules.push_back({name, "uri", true, [](const toml::node& node, Settings& settings) {
+                     auto mistake = text_into([](Settings& s) -> std::string& {
+                       return token<section>(s).uri;
+                     })(node, settings);
+                     if (mistake.empty() && token<section>(settings).uri.rfind("pkcs11:", 0) != 0)
+                       mistake = "must be an RFC 7512 URI, such as \"pkcs11:token=fugo-issuing\"";
+                     if (mistake.empty() &&
+                         token<section>(settings).uri.find("pin-value") != std::string::npos)
+                       mistake = "must not contain a PIN: name a file with pin_file";
+                     return mistake;
+                   }});
+  rules.push_back({name, "pin_file", true, path_into([](Settings& s) -> std::filesystem::path& {
+                     return token<section>(s).pin_file;
+                   })});
+  rules.push_back(
+      {name, "softhsm_conf", false, path_into([](Settings& s) -> std::filesystem::path& {
+         return token<section>(s).softhsm_conf;
+       })});
+}
+
+std::vector<ConfigRule> make_rules() {
+  std::vector<ConfigRule> rules = {
+      {"", "environment", true,
+       choice_into([](Settings& s) -> std::string& { return s.environment; }, "test",
+                   "production")},
+      {"", "time_zone", false, set_zone},
+      {"", "lock_memory", false, set_lock},
+      {"ledger", "directory", true,
+       path_into([](Settings& s) -> std::filesystem::path& { return s.ledger_directory; })},
+      {"hsm", "module", true,
+       path_into([](Settings& s) -> std::filesystem::path& { return s.module; })},
+      {"hsm", "max_bytes_per_call", false,
+       number_into<std::size_t>([](Settings& s) -> std::size_t& { return s.max_bytes_per_call; },
+                                256, 64 << 20U)},
+      {"hsm", "threads", false,
+       number_into<std::size_t>([](Settings& s) -> std::size_t& { return s.threads; }, 0, 1024)},
+      {"issue", "segment_rows", false,
+       number_into<std::uint32_t>([](Settings& s) -> std::uint32_t& { return s.segment_rows; }, 1,
+                                  4'000'000)},
+      {"issue", "check_digits", false,
+       truth_into([](Settings& s) -> bool& { return s.check_digits; })},
+      {"issue", "reject_limit_rows", false,
+       number_into<std::uint64_t>([](Settings& s) -> std::uint64_t& { return s.reject_limit_rows; },
+                                  0, 1'000'000'000)},
+      {"issue", "reject_limit_percent", false,
+       number_into<std::uint32_t>(
+           [](Settings& s) -> std::uint32_t& { return s.reject_limit_percent; }, 0, 100)},
+  };
+  add_token_rules<&Settings::issuing>(rules, "hsm.issuing");
+  add_token_rules<&Settings::linking>(rules, "hsm.linking");
+  add_token_rules<&Settings::standby>(rules, "hsm.standby");
+  return rules;
+}
+
+}  // namespace
+
+std::span<const ConfigRule> config_rules() {
+  static const std::vector<ConfigRule> rules = make_rules();
+  return rules;
+}
+
+std::span<const ConfigSection> config_sections() {
+  static constexpr std::array<ConfigSection, 7> sections = {{{"", true},
+                                                             {"ledger", true},
+                                                             {"hsm", true},
+                                                             {"hsm.issuing", false},
+                                                             {"hsm.linking", false},
+                                                             {"hsm.standby", false},
+                                                             {"issue", false}}};
+  return sections;
+}
+
+}  // namespace fugo::daemon

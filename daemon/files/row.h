@@ -1,0 +1,47 @@
+// One row of an issue request, tried against everything but the ledger.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "daemon/files/rejects.h"
+#include "daemon/files/request.h"
+
+namespace fugo::daemon {
+
+// kMaxLineBytes: a longer row is malformed whatever it holds.
+inline constexpr std::size_t kMaxLineBytes = 4096;
+inline constexpr std::size_t kResidentCodeDigits = 11;
+
+// IssueRow is what check_row found. It may hold a resident code: wipe it after use.
+struct IssueRow {
+  std::string_view processing_number;  // of an accepted row: the field; else what may be shown
+  std::uint64_t code = 0;              // of an accepted row
+  keystore::AgencyNumber agency = 0;   // 0: not known, or rejected before it was looked up
+  RejectReason reason{};               // of a rejected row
+};
+
+// check_row tries one line, without its end, in the contract's order: number of fields, processing
+// number, agency, resident code. True: accepted. Survey, duplicates and reader all call this one.
+[[nodiscard]] bool check_row(std::string_view line, const RowRules& rules, IssueRow& row);
+
+// check_digit_agrees computes the last digit of a resident code from the first ten (mod 11, see
+// docs/spec/files.md). `digits` are 11 characters 0 to 9.
+[[nodiscard]] bool check_digit_agrees(const char* digits);
+
+// Lines walks the lines of a text: LF or CRLF ends one, and the last needs no end.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
+
+  // next gives the following line without its end; false when there is none.
+  [[nodiscard]] bool next(std::string_view& line);
+  // rest is where the line after the last one begins.
+  [[nodiscard]] const char* rest() const { return at_; }
+
+ private:
+  const char* at_;
+  const char* end_;
+};
+
+}  // namespace fugo::daemon

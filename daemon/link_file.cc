@@ -1,0 +1,144 @@
+#include "daemon/link_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/file.h"
+#include "base/text.h"
+
+namespace fugo::daemon {
+namespace {
+
+using engine::LinkItem;
+using engine::LinkStatus;
+
+constexpr std::size_t kMaxFileBytes = std::size_t{4} << 30U;
+constexpr std::size_t kBufferBytes = 1U << 20U;
+constexpr std::string_view kHeader = "symbol,status,linked_symbol\n";
+
+// shown tells whether a line that is no symbol may be repeated in the answer: only when it looks
+// like one. Anything else, a resident code in the wrong file above all, is left out.
+bool shown(std::string_view line) {
+  return line.size() == kSymbolTextLength && std::all_of(line.begin(), line.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+         });
+}
+
+std::vector<LinkItem> items_of(const std::vector<std::string_view>& lines) {
+  std::vector<LinkItem> items(lines.size());
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (const auto symbol = decode_symbol(lines[i]))
+      items[i].symbol = *symbol;
+    else
+      items[i].status = LinkStatus::kBadSymbol;
+  }
+  return items;
+}
+
+void append_line(std::string& out, std::string_view line, const LinkItem& item) {
+  if (item.status != LinkStatus::kBadSymbol || shown(line)) out += line;
+  out += ',';
+  out += link_status_name(item.status);
+  out += ',';
+  if (item.status == LinkStatus::kOk) out += encode_symbol(item.linked);
+  out += '\n';
+}
+
+// AnswerFile is written under a temporary name; publish() gives it its own.
+class AnswerFile {
+ public:
+  static Result<AnswerFile> write(const std::filesystem::path& path,
+                                  const std::vector<std::string_view>& lines,
+                                  std::span<const LinkItem> items) {
+    AnswerFile file;
+    file.path_ = path;
+    file.temporary_ = path.parent_path() / fmt::format(".{}.tmp", path.filename().string());
+    FUGO_ASSIGN(const auto fd,
+                open_file(file.temporary_, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
+    file.mine_ = true;
+    std::string buffer(kHeader);
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      append_line(buffer, lines[i], items[i]);
+      if (buffer.size() < kBufferBytes) continue;
+      FUGO_TRY(write_all(fd.get(), as_bytes(buffer), file.temporary_));
+      buffer.clear();
+    }
+    FUGO_TRY(write_all(fd.get(), as_bytes(buffer), file.temporary_));
+    FUGO_TRY(sync_file(fd.get(), file.temporary_));
+    return file;
+  }
+  AnswerFile(AnswerFile&& other) noexcept
+      : path_(std::move(other.path_)),
+        temporary_(std::move(other.temporary_)),
+        mine_(std::exchange(other.mine_, false)) {}
+  ~AnswerFile() {
+    std::error_code ignored;
+    if (mine_) std::filesystem::remove(temporary_, ignored);
+  }
+  Status publish() {
+    FUGO_TRY(rename_durably(temporary_, path_));
+    mine_ = false;
+    return {};
+  }
+
+ private:
+  AnswerFile() = default;
+  std::filesystem::path path_, temporary_;
+  bool mine_ = false;
+};
+
+Status journal(engine::Site& site, const LinkRequest& request, const LinkReport& report) {
+  nlohmann::ordered_json details = {
+      {"from", request.from}, {"to", request.to}, {"symbols", report.symbols}};
+  for (std::size_t status = 1; status < report.by_status.size(); ++status)
+    details[std::string(link_status_name(static_cast<LinkStatus>(status)))] =
+        report.by_status[status];
+  FUGO_ASSIGN(const auto update, site.ledger().begin());
+  FUGO_TRY(update->append_journal(request.actor, "link", details.dump()));
+  return update->commit();
+}
+
+Status check_agencies(const engine::Site& site, const LinkRequest& request) {
+  for (const auto& code : {request.from, request.to})
+    if (site.find_agency(code) == nullptr)
+      return fail(ErrorCode::kRefused, fmt::format("there is no agency {}", code), "--from, --to",
+                  "fugo agency list shows those there are");
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string_view> symbol_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  lines.reserve(text.size() / (kSymbolTextLength + 1) + 1);
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    auto line = text.substr(0, end);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    lines.push_back(line);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return lines;
+}
+
+Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
+  FUGO_TRY(check_agencies(site, request));
+  // Read, not mapped: the file is the caller's, and may be cut short while it is used.
+  FUGO_ASSIGN(const auto text, read_small(request.symbols, kMaxFileBytes));
+  const auto lines = symbol_lines(text);
+  auto items = items_of(lines);
+  FUGO_TRY(engine::link_symbols(site, request.from, request.to, items));
+  LinkReport report;
+  report.symbols = items.size();
+  for (const auto& item : items) ++report.by_status[static_cast<std::size_t>(item.status)];
+  FUGO_ASSIGN(auto answer, AnswerFile::write(request.output, lines, items));
+  FUGO_TRY(journal(site, request, report));
+  FUGO_TRY(answer.publish());
+  return report;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,42 @@
+// Linking a file of symbols: read, convert, journal, answer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "engine/resolve.h"
+#include "keystore/ledger.h"
+
+namespace fugo::daemon {
+
+// LinkRequest is what to link, and where to put the answer.
+struct LinkRequest {
+  std::filesystem::path symbols;  // a symbol a line, LF or CRLF
+  std::string from, to;           // agency codes
+  std::filesystem::path output;   // symbol,status,linked_symbol in the same order, mode 0600
+  keystore::Actor actor;
+};
+
+// LinkReport counts the outcomes by engine::LinkStatus.
+struct LinkReport {
+  std::uint64_t symbols = 0;
+  std::array<std::uint64_t, 6> by_status{};
+};
+
+// link_file converts a file. The act is counted and journaled before the answer is published; a
+// failure publishes nothing. The site is open with the linking token and kAppend. kIo for a file
+// of more than 4 GiB, kRefused for an agency that is not registered. A line that is no symbol is
+// repeated in the answer only if it has a symbol's length and no other characters than
+// 0-9A-Za-z.
+[[nodiscard]] Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request);
+
+// symbol_lines cuts a text into lines without their ends.
+[[nodiscard]] std::vector<std::string_view> symbol_lines(std::string_view text);
+
+}  // namespace fugo::daemon

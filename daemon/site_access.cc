@@ -1,0 +1,93 @@
+#include "daemon/site_access.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "daemon/site_setup.h"
+#include "engine/methods.h"
+
+namespace fugo::daemon {
+namespace {
+
+Status check_methods(const Settings& settings, engine::Site& site) {
+  if (!settings.production()) return {};
+  const auto test_only = [](std::uint8_t number) {
+    const auto* method = engine::find_method(number);
+    return method != nullptr && method->test_only;
+  };
+  bool found = test_only(site.active_generation().linkage_method);
+  for (const auto& agency : site.agencies())
+    for (const auto& version : agency.versions) found = found || test_only(version.method);
+  if (!found) return {};
+  return fail(ErrorCode::kRefused, "the ledger uses a test method, which production refuses",
+              settings.ledger_directory.string());
+}
+
+}  // namespace
+
+std::vector<hsm::TokenRole> configured_roles(const Settings& settings) {
+  std::vector<hsm::TokenRole> roles;
+  for (const auto& row : kSetupRoles)
+    if (settings.configured(row.role)) roles.push_back(row.role);
+  return roles;
+}
+
+const char* role_name(hsm::TokenRole role) {
+  for (const auto& row : kSetupRoles)
+    if (row.role == role) return row.name;
+  return "unknown";
+}
+
+Result<hsm::TokenRole> any_role(const Settings& settings) {
+  const auto roles = configured_roles(settings);
+  if (roles.empty())
+    return fail(ErrorCode::kUsage, "no token is configured", settings.file.string(),
+                "add [hsm.issuing], [hsm.linking] or [hsm.standby]");
+  return roles.front();
+}
+
+hsm::ExpectedKey expected_key(const keystore::KeyRow& row) {
+  hsm::ExpectedKey key;
+  key.name = {static_cast<hsm::KeyPurpose>(row.purpose),
+              static_cast<hsm::KeyAlgorithm>(row.algorithm), row.version};
+  // A wrap key has no fingerprint: that the data key unwraps is its check.
+  if (key.name.purpose != hsm::KeyPurpose::kDataWrap) key.fingerprint = row.fingerprint;
+  return key;
+}
+
+std::vector<hsm::ExpectedKey> expected_keys(const std::vector<keystore::KeyRow>& rows) {
+  std::vector<hsm::ExpectedKey> keys;
+  for (const auto& row : rows)
+    if (row.state != keystore::KeyState::kDestroyed) keys.push_back(expected_key(row));
+  return keys;
+}
+
+Status check_environment(const Settings& settings, const keystore::LedgerHeader& header) {
+  if (header.environment == settings.environment) return {};
+  return fail(ErrorCode::kUsage,
+              fmt::format("environment is \"{}\", but the ledger's is \"{}\"", settings.environment,
+                          header.environment),
+              settings.file.string(), "use the configuration that belongs to this ledger");
+}
+
+Status check_token_for(const Settings& settings, const hsm::Token& token) {
+  if (!settings.production() || token.description().find("SoftHSM") == std::string::npos) return {};
+  return fail(ErrorCode::kRefused, "SoftHSM is refused in production", settings.module.string(),
+              "use the tokens of a hardware security module");
+}
+
+Result<std::unique_ptr<engine::Site>> open_site(const Settings& settings, hsm::TokenRole role,
+                                                keystore::Access access) {
+  engine::SiteSettings wanted;
+  wanted.ledger_directory = settings.ledger_directory;
+  FUGO_ASSIGN(wanted.token, settings.token(role));
+  FUGO_ASSIGN(const auto header, keystore::Ledger::read_header(settings.ledger_directory));
+  FUGO_TRY(check_environment(settings, header));
+  FUGO_ASSIGN(auto site, engine::Site::open(wanted, access));
+  FUGO_TRY(check_token_for(settings, site->token()));
+  FUGO_TRY(check_methods(settings, *site));
+  return site;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,33 @@
+// Verifying a whole site: LMDB's pages, tables, bulk files, and the keys in every token.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/config.h"
+
+namespace fugo::daemon {
+
+// VerifyOutcome is what was found, and how much was looked at.
+struct VerifyOutcome {
+  std::vector<Error> findings;  // none: all is well
+  // Whether each part was looked at; damage in an early part keeps the later ones from it.
+  bool pages = false, tables = false, content = false;
+  std::vector<const char*> tokens;  // names of the roles whose keys were checked
+  std::uint64_t people = 0, issuances = 0, agencies = 0, journal_entries = 0, files = 0;
+};
+
+// VerifyStage is told what is being done: "pages", "tables", "content", "keys"; bytes done and in
+// all where they are known.
+using VerifyStage = std::function<void(const char* stage, std::uint64_t, std::uint64_t)>;
+
+// verify_site checks, in this order, each only when what it builds upon is sound: LMDB's pages by
+// fugo's own walker; the database through LMDB in a child process; every table; every byte of the
+// bulk files and every cross-reference; the keys' attributes and fingerprints in each configured
+// token. No token may be open: the child must be forked before. Holds the writer's lock. Errors
+// other than findings: kRefused (a writer is at work), kIo, kHsm (when nothing else was found).
+[[nodiscard]] Result<VerifyOutcome> verify_site(const Settings& settings, const VerifyStage& stage);
+
+}  // namespace fugo::daemon

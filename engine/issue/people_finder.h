@@ -1,0 +1,97 @@
+// Finding the people of a segment's rows: in the ledger, or new, with collisions told apart.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "engine/issue/sorting.h"
+#include "engine/symbols.h"
+#include "keystore/ledger_keys.h"
+#include "keystore/snapshot.h"
+
+namespace fugo::engine {
+
+// PeopleColumns says, row by row, who a segment's rows are about. Made once and used again for
+// each segment, since secret memory is dear to allocate.
+struct PeopleColumns {
+  SecretArray<Block> symbols;                // linkage symbol of the row's person
+  SecretArray<keystore::CheckValue> checks;  // check value
+  std::vector<std::uint16_t> counters;       // disambiguation counter
+  std::vector<std::uint64_t> digests;        // index digest of the symbol
+  std::vector<keystore::PersonId> ids;       // in the ledger; kNoPerson: new in this segment
+  std::vector<std::uint32_t> leaders;        // of a new person: the first row that is about them
+  std::vector<KeyedRow> by_digest;           // all rows, sorted by their counter-0 digest
+  bool collided = false;                     // whether any counter is not 0
+
+  [[nodiscard]] static Result<PeopleColumns> create(std::size_t rows);
+};
+
+// PeopleFinder derives and looks up. One object a segment; not thread-safe, but it spreads its
+// work over the machine's cores.
+//
+// Round c derives the symbol with counter c for the rows that are still open and looks it up: who
+// has the same check value is the same person; a symbol that nobody has is claimed by the first
+// row that is about this person; rows that meet another person's symbol go to round c + 1.
+class PeopleFinder {
+ public:
+  PeopleFinder(Symbols& symbols, const keystore::LedgerKeys& keys,
+               const keystore::Snapshot& snapshot, const keystore::GenerationRow& generation,
+               PeopleColumns& columns)
+      : symbols_(symbols),
+        keys_(keys),
+        snapshot_(snapshot),
+        generation_(generation),
+        columns_(columns) {}
+
+  // run fills the first codes.size() rows of the columns.
+  [[nodiscard]] Status run(std::span<const std::uint64_t> codes);
+
+ private:
+  // The rows of one round: `rows[i]` is a row, `symbols[i]` its symbol under this round's counter.
+  struct Round {
+    std::uint16_t counter = 0;
+    std::span<const std::uint32_t> rows;  // empty: all rows, in order
+    std::span<const Block> symbols;
+    std::span<const std::uint64_t> digests;
+    std::size_t size = 0;
+    [[nodiscard]] std::uint32_t row(std::size_t i) const {
+      return rows.empty() ? static_cast<std::uint32_t>(i) : rows[i];
+    }
+  };
+
+  [[nodiscard]] Status first_round(std::span<const std::uint64_t> codes);
+  [[nodiscard]] Status next_round(std::span<const std::uint64_t> codes, std::uint16_t counter);
+  [[nodiscard]] Status settle(const Round& round, const std::vector<KeyedRow>& sorted);
+  [[nodiscard]] Status look_up(const std::vector<KeyedRow>& sorted);
+  [[nodiscard]] Status read_doubtful(const Round& round, const std::vector<KeyedRow>& sorted);
+  [[nodiscard]] Status settle_row(const Round& round, std::uint32_t item,
+                                  std::span<const keystore::IndexHit> hits);
+  [[nodiscard]] Result<bool> occupied_in_ledger(std::uint32_t row, const Block& symbol,
+                                                std::span<const keystore::IndexHit> hits);
+  [[nodiscard]] bool join_or_claim(std::uint32_t row, const Block& symbol, std::uint64_t digest);
+  void remember_claims();
+
+  Symbols& symbols_;
+  const keystore::LedgerKeys& keys_;
+  const keystore::Snapshot& snapshot_;
+  const keystore::GenerationRow& generation_;
+  PeopleColumns& columns_;
+
+  std::vector<keystore::IndexHit> hits_;         // of the current round, by position in `sorted`
+  std::vector<keystore::PersonId> doubtful_;     // people whose record has to be looked at
+  SecretArray<keystore::PersonRecord> records_;  // beside doubtful_
+  std::vector<std::uint32_t> group_claims_;      // leaders within the current group
+  std::unordered_multimap<std::uint64_t, std::uint32_t> claims_;  // of earlier rounds
+  std::vector<std::uint32_t> open_;  // rows for the next round, ascending
+};
+
+// same_secret compares two blocks or check values without a branch on their content.
+[[nodiscard]] bool same_secret(const Block& a, const Block& b);
+[[nodiscard]] bool same_secret(const keystore::CheckValue& a, const keystore::CheckValue& b);
+
+}  // namespace fugo::engine

@@ -1,0 +1,232 @@
+#include "engine/resolve.h"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <unordered_map>
+
+#include "base/secret.h"
+#include "engine/issue/people_finder.h"
+
+namespace fugo::engine {
+namespace {
+
+using keystore::Agency;
+using keystore::AgencyNumber;
+using keystore::kNoPerson;
+using keystore::PersonId;
+
+constexpr std::size_t kPeopleAtOnce = 256 * 1024;
+
+// Resolved is who each item is about: its person, and that person's linkage symbol.
+struct Resolved {
+  std::vector<PersonId> ids;   // kNoPerson: unknown
+  SecretArray<Block> symbols;  // where an id is known
+};
+
+// Linker is one run of link_symbols.
+class Linker {
+ public:
+  Linker(Site& site, const keystore::Snapshot& snapshot, const Agency& from, const Agency& to,
+         std::span<LinkItem> items)
+      : site_(site), snapshot_(snapshot), from_(from), to_(to), items_(items) {}
+
+  Status run() {
+    resolved_.ids.assign(items_.size(), kNoPerson);
+    FUGO_ASSIGN(resolved_.symbols, SecretArray<Block>::create(items_.size()));
+    const keystore::Generation generation = site_.active_generation().number;
+    const Method* method = site_.symbols().method_of(generation, from_.number);
+    if (method == nullptr)
+      return fail(ErrorCode::kRefused, "has no method in the active generation",
+                  "agency " + from_.code);
+    if (method->invertible)
+      FUGO_TRY(resolve_by_inverse());
+    else
+      FUGO_TRY(resolve_by_recomputing());
+    return answer();
+  }
+
+ private:
+  // L of every item by the token's inverse; then the person by the index, and A's issuance.
+  Status resolve_by_inverse() {
+    FUGO_ASSIGN(auto symbols, SecretArray<Block>::create(items_.size()));
+    for (std::size_t i = 0; i < items_.size(); ++i) symbols[i] = items_[i].symbol;
+    const keystore::Generation generation = site_.active_generation().number;
+    FUGO_TRY(site_.symbols().invert_agency(generation, from_.number, symbols.span(),
+                                           resolved_.symbols.span()));
+    std::vector<std::uint64_t> digests(items_.size());
+    FUGO_TRY(site_.ledger().keys()->symbol_digests(resolved_.symbols.span(), digests));
+    std::vector<KeyedRow> sorted(items_.size());
+    for (std::size_t i = 0; i < items_.size(); ++i)
+      sorted[i] = {digests[i], static_cast<std::uint32_t>(i)};
+    std::vector<KeyedRow> scratch;
+    sort_by_key(sorted, scratch);
+    for (std::size_t i = 0; i < sorted.size(); ++i) digests[i] = sorted[i].key;
+    std::vector<keystore::IndexHit> hits;
+    FUGO_TRY(snapshot_.find_people(generation, digests, hits));
+    FUGO_TRY(confirm_hits(sorted, hits));
+    return drop_those_not_issued_to(from_.number);
+  }
+
+  // A hit of the 64-bit digest counts only when the record holds the same linkage symbol.
+  Status confirm_hits(const std::vector<KeyedRow>& sorted,
+                      const std::vector<keystore::IndexHit>& hits) {
+    std::vector<PersonId> ids;
+    for (const auto& hit : hits) ids.push_back(hit.id);
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    FUGO_ASSIGN(auto records, SecretArray<keystore::PersonRecord>::create(ids.size()));
+    FUGO_TRY(snapshot_.read_people(site_.active_generation().number, ids, records.span()));
+    for (const auto& hit : hits) {
+      const std::uint32_t item = sorted[hit.query].row;
+      const auto at = std::lower_bound(ids.begin(), ids.end(), hit.id) - ids.begin();
+      if (same_secret(records[static_cast<std::size_t>(at)].linkage_symbol,
+                      resolved_.symbols[item]))
+        resolved_.ids[item] = hit.id;
+    }
+    return {};
+  }
+
+  // Recomputes the symbol of everyone whom `from` was issued, piece by piece, and keeps those that
+  // were asked for.
+  Status resolve_by_recomputing() {
+    for (std::uint32_t i = 0; i < items_.size(); ++i)
+      if (items_[i].status != LinkStatus::kBadSymbol)
+        wanted_.emplace(load_be<std::uint64_t>(items_[i].symbol.bytes.data()), i);
+    FUGO_ASSIGN(records_, SecretArray<keystore::PersonRecord>::create(kPeopleAtOnce));
+    FUGO_ASSIGN(linkage_, SecretArray<Block>::create(kPeopleAtOnce));
+    FUGO_ASSIGN(recomputed_, SecretArray<Block>::create(kPeopleAtOnce));
+    FUGO_TRY(snapshot_.scan_issued(from_.number, 0, kNoPerson,
+                                   [&](std::span<const keystore::IssuedEntry> entries) -> Status {
+                                     for (const auto& entry : entries) {
+                                       piece_.push_back(entry.key.id);
+                                       if (piece_.size() == kPeopleAtOnce)
+                                         FUGO_TRY(recompute_piece());
+                                     }
+                                     return {};
+                                   }));
+    return recompute_piece();
+  }
+
+  Status recompute_piece() {
+    const std::size_t count = piece_.size();
+    const keystore::Generation generation = site_.active_generation().number;
+    FUGO_TRY(snapshot_.read_people(generation, piece_, records_.span().first(count)));
+    for (std::size_t i = 0; i < count; ++i) linkage_[i] = records_[i].linkage_symbol;
+    const std::vector<AgencyNumber> agencies(count, from_.number);
+    FUGO_TRY(site_.symbols().agency(generation, agencies, linkage_.span().first(count),
+                                    recomputed_.span().first(count)));
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto [first, last] =
+          wanted_.equal_range(load_be<std::uint64_t>(recomputed_[i].bytes.data()));
+      for (auto item = first; item != last; ++item) {
+        if (!same_secret(items_[item->second].symbol, recomputed_[i])) continue;
+        resolved_.ids[item->second] = piece_[i];
+        resolved_.symbols[item->second] = linkage_[i];
+      }
+    }
+    piece_.clear();
+    return {};
+  }
+
+  // The items with a known person, sorted by (agency, person), looked up for `agency`.
+  Status look_up(AgencyNumber agency, std::vector<std::uint32_t>& known,
+                 std::vector<keystore::SegmentNumber>& segments) {
+    known.clear();
+    for (std::uint32_t i = 0; i < items_.size(); ++i)
+      if (resolved_.ids[i] != kNoPerson) known.push_back(i);
+    std::sort(known.begin(), known.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return resolved_.ids[a] < resolved_.ids[b];
+    });
+    std::vector<keystore::IssuedKey> keys;
+    keys.reserve(known.size());
+    for (const std::uint32_t item : known) keys.push_back({agency, resolved_.ids[item]});
+    segments.assign(known.size(), keystore::kNoSegment);
+    return snapshot_.find_issued(keys, segments);
+  }
+
+  Status drop_those_not_issued_to(AgencyNumber agency) {
+    std::vector<std::uint32_t> known;
+    std::vector<keystore::SegmentNumber> segments;
+    FUGO_TRY(look_up(agency, known, segments));
+    for (std::size_t i = 0; i < known.size(); ++i)
+      if (segments[i] == keystore::kNoSegment) resolved_.ids[known[i]] = kNoPerson;
+    return {};
+  }
+
+  Status answer() {
+    std::vector<std::uint32_t> known;
+    std::vector<keystore::SegmentNumber> segments;
+    FUGO_TRY(look_up(to_.number, known, segments));
+    FUGO_ASSIGN(auto symbols, SecretArray<Block>::create(known.size()));
+    FUGO_ASSIGN(auto linked, SecretArray<Block>::create(known.size()));
+    for (std::size_t i = 0; i < known.size(); ++i) symbols[i] = resolved_.symbols[known[i]];
+    const std::vector<AgencyNumber> agencies(known.size(), to_.number);
+    FUGO_TRY(site_.symbols().agency(site_.active_generation().number, agencies, symbols.span(),
+                                    linked.span()));
+    for (std::size_t i = 0; i < known.size(); ++i) {
+      LinkItem& item = items_[known[i]];
+      if (item.status == LinkStatus::kBadSymbol) continue;
+      if (snapshot_.any_patched() &&
+          snapshot_.state_of(resolved_.ids[known[i]]) != keystore::PersonState::kActive) {
+        item.status = LinkStatus::kSuperseded;
+      } else if (segments[i] == keystore::kNoSegment) {
+        item.status = LinkStatus::kNotIssued;
+      } else {
+        item.status = LinkStatus::kOk;
+        item.linked = linked[i];
+      }
+    }
+    return {};
+  }
+
+  Site& site_;
+  const keystore::Snapshot& snapshot_;
+  const Agency& from_;
+  const Agency& to_;
+  std::span<LinkItem> items_;
+  Resolved resolved_;
+
+  // While recomputing.
+  std::unordered_multimap<std::uint64_t, std::uint32_t> wanted_;  // first 8 bytes -> item
+  std::vector<PersonId> piece_;
+  SecretArray<keystore::PersonRecord> records_;
+  SecretArray<Block> linkage_, recomputed_;
+};
+
+Result<const Agency*> agency_of(Site& site, std::string_view code) {
+  const Agency* agency = site.find_agency(code);
+  if (agency == nullptr || agency->state == keystore::AgencyState::kClosed)
+    return fail(ErrorCode::kRefused, "is not in the registry", "agency " + std::string(code),
+                "see fugo agency list");
+  return agency;
+}
+
+}  // namespace
+
+std::string_view link_status_name(LinkStatus status) {
+  switch (status) {
+    case LinkStatus::kOk:
+      return "ok";
+    case LinkStatus::kNotIssued:
+      return "not_issued";
+    case LinkStatus::kUnknown:
+      return "unknown";
+    case LinkStatus::kSuperseded:
+      return "superseded";
+    case LinkStatus::kBadSymbol:
+      return "bad_symbol";
+  }
+  return "unknown";
+}
+
+Status link_symbols(Site& site, std::string_view from, std::string_view to,
+                    std::span<LinkItem> items) {
+  FUGO_ASSIGN(const Agency* from_agency, agency_of(site, from));
+  FUGO_ASSIGN(const Agency* to_agency, agency_of(site, to));
+  if (items.empty()) return {};
+  FUGO_ASSIGN(const auto snapshot, site.ledger().snapshot());
+  return Linker(site, *snapshot, *from_agency, *to_agency, items).run();
+}
+
+}  // namespace fugo::engine

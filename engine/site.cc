@@ -1,0 +1,46 @@
+#include "engine/site.h"
+
+#include <utility>
+
+namespace fugo::engine {
+
+Result<std::unique_ptr<Site>> Site::open(const SiteSettings& settings, keystore::Access access) {
+  FUGO_ASSIGN(const auto header, keystore::Ledger::read_header(settings.ledger_directory));
+  std::unique_ptr<Site> site(new Site);
+  FUGO_ASSIGN(site->token_, hsm::Token::open(settings.token));
+  const hsm::KeyName wrap_name{hsm::KeyPurpose::kDataWrap, hsm::KeyAlgorithm::kAes256,
+                               header.wrap_key_version};
+  FUGO_ASSIGN(const auto wrap_key, site->token_->find_key(wrap_name, std::nullopt));
+  FUGO_ASSIGN(const auto data_key,
+              site->token_->unwrap_data_key(wrap_key, header.wrapped_data_key));
+  FUGO_ASSIGN(site->ledger_, keystore::Ledger::open(settings.ledger_directory, access, data_key));
+  FUGO_TRY(site->reload());
+  return site;
+}
+
+Status Site::reload() {
+  FUGO_ASSIGN(const auto state, ledger_->state());  // first: a change after it is noticed
+  registry_version_ = state.registry_version;
+  FUGO_ASSIGN(agencies_, ledger_->agencies());
+  FUGO_ASSIGN(const auto keys, ledger_->key_rows());
+  FUGO_ASSIGN(const auto generations, ledger_->generations());
+  bool found = false;
+  for (const auto& row : generations) {
+    if (row.state != keystore::GenerationState::kActive) continue;
+    active_ = row;
+    found = true;
+  }
+  if (!found)
+    return fail(ErrorCode::kDamaged, "no generation is active", "ledger, table generations",
+                "restore the ledger from a backup");
+  FUGO_ASSIGN(symbols_, Symbols::open(token_, keys, generations, agencies_));
+  return {};
+}
+
+const keystore::Agency* Site::find_agency(std::string_view code) const {
+  for (const auto& agency : agencies_)
+    if (agency.code == code) return &agency;
+  return nullptr;
+}
+
+}  // namespace fugo::engine

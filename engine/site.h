@@ -1,0 +1,61 @@
+// A site in use: one token in one role, the ledger, and the symbols that both make together.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/symbols.h"
+#include "hsm/token.h"
+#include "keystore/ledger.h"
+
+namespace fugo::engine {
+
+// SiteSettings says where a site's ledger and token are; the token's role comes with it.
+struct SiteSettings {
+  std::filesystem::path ledger_directory;
+  hsm::TokenSettings token;
+};
+
+// Site holds what every act needs. Members are thread-safe, reload() is not.
+class Site {
+ public:
+  // open reads the ledger's header (its schema is checked before anything else), opens the token,
+  // unwraps the data key, opens the ledger, and finds the keys of all live generations with
+  // attributes and fingerprints checked. Errors as those of the parts.
+  [[nodiscard]] static Result<std::unique_ptr<Site>> open(const SiteSettings& settings,
+                                                          keystore::Access access);
+
+  [[nodiscard]] keystore::Ledger& ledger() { return *ledger_; }
+  [[nodiscard]] hsm::Token& token() { return *token_; }
+  [[nodiscard]] Symbols& symbols() { return *symbols_; }
+
+  // agencies and generations as they were at open() or reload().
+  [[nodiscard]] const std::vector<keystore::Agency>& agencies() const { return agencies_; }
+  [[nodiscard]] const keystore::GenerationRow& active_generation() const { return active_; }
+  // registry_version is LedgerState's, as it was when the registries were read or before: whoever
+  // depends on them compares it within a transaction of its own.
+  [[nodiscard]] std::uint64_t registry_version() const { return registry_version_; }
+  // find_agency: nullptr when the code is not registered. Pointers last until reload().
+  [[nodiscard]] const keystore::Agency* find_agency(std::string_view code) const;
+
+  // reload reads the registries again and looks the keys up anew.
+  [[nodiscard]] Status reload();
+
+ private:
+  Site() = default;
+
+  // In order of dependence: the last is destroyed first.
+  std::shared_ptr<hsm::Token> token_;
+  std::unique_ptr<keystore::Ledger> ledger_;
+  std::unique_ptr<Symbols> symbols_;
+  std::vector<keystore::Agency> agencies_;
+  keystore::GenerationRow active_;
+  std::uint64_t registry_version_ = 0;
+};
+
+}  // namespace fugo::engine

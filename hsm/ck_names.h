@@ -1,0 +1,30 @@
+// PKCS#11 types, return values by name, and what a return value means for a session.
+#pragma once
+
+#include <p11-kit/pkcs11.h>
+
+#include <string>
+
+#include "base/result.h"
+
+namespace fugo::hsm {
+
+// rv_name is the name of a return value as PKCS#11 2.40 section 6.13 spells it:
+// "CKR_PIN_INCORRECT"; a vendor's value is written with its number.
+[[nodiscard]] std::string rv_name(CK_RV rv);
+
+// spoils_session tells whether a session that gave `rv` must be closed rather than used again.
+[[nodiscard]] bool spoils_session(CK_RV rv);
+
+// fail_rv is an error of code kHsm that names the return value; `function` is the call's name.
+[[nodiscard]] tl::unexpected<Error> fail_rv(CK_RV rv, std::string function, std::string hint = {});
+
+}  // namespace fugo::hsm
+
+// FUGO_CK returns an error from the enclosing function unless the PKCS#11 call answers CKR_OK.
+// `functions` is a CK_FUNCTION_LIST*, `call` the function's name, the rest its arguments.
+#define FUGO_CK(functions, call, ...)                                                           \
+  do {                                                                                          \
+    if (const CK_RV fugo_rv_ = (functions)->call(__VA_ARGS__); fugo_rv_ != CKR_OK) [[unlikely]] \
+      return ::fugo::hsm::fail_rv(fugo_rv_, #call);                                             \
+  } while (false)

@@ -1,0 +1,99 @@
+#include "hsm/module.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "hsm/token.h"
+
+namespace fugo::hsm {
+namespace {
+
+// Loaded is one library of this process. It is never unloaded: SoftHSM crashes when it is.
+struct Loaded {
+  CK_FUNCTION_LIST* functions = nullptr;
+  bool initialised = false;  // by us
+  std::string conf;
+  std::weak_ptr<Module> holders;
+};
+
+// Neither is destroyed, so that no PKCS#11 call can come from a static destructor.
+std::mutex& registry_mutex() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
+std::map<std::string, Loaded>& registry() {
+  static auto* loaded = new std::map<std::string, Loaded>;
+  return *loaded;
+}
+
+Result<CK_FUNCTION_LIST*> load(const std::string& path) {
+  void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): thread-local in glibc
+    return fail(ErrorCode::kHsm, std::string("cannot load the PKCS#11 module: ") + (why ? why : ""),
+                path, "check the setting hsm.module and that the package is installed");
+  }
+  void* symbol = ::dlsym(library, "C_GetFunctionList");
+  if (symbol == nullptr)
+    return fail(ErrorCode::kHsm, "not a PKCS#11 module: it has no C_GetFunctionList", path);
+  CK_FUNCTION_LIST* functions = nullptr;
+  const CK_RV rv = reinterpret_cast<CK_C_GetFunctionList>(symbol)(&functions);
+  if (rv != CKR_OK || functions == nullptr) return fail_rv(rv, "C_GetFunctionList");
+  return functions;
+}
+
+Status initialise(Loaded& module, const std::string& conf) {
+  if (!conf.empty() && ::setenv("SOFTHSM2_CONF", conf.c_str(), 1) != 0)
+    return fail(ErrorCode::kInternal, "cannot set SOFTHSM2_CONF");
+  CK_C_INITIALIZE_ARGS arguments{};
+  arguments.flags = CKF_OS_LOCKING_OK;
+  const CK_RV rv = module.functions->C_Initialize(&arguments);
+  // Other code of this process may use the library too: shared, and then not ours to finalize.
+  if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
+    return fail_rv(rv, "C_Initialize",
+                   conf.empty() ? "is SOFTHSM2_CONF set and readable?" : "configuration: " + conf);
+  module.initialised = rv == CKR_OK;
+  module.conf = conf;
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Module>> Module::open(const std::filesystem::path& library,
+                                             const std::filesystem::path& softhsm_conf) {
+  const std::lock_guard lock(registry_mutex());
+  Loaded& module = registry()[library.string()];
+  const std::string conf = softhsm_conf.string();
+  const bool same_conf = conf.empty() || conf == module.conf;
+  if (auto held = module.holders.lock()) {
+    if (same_conf) return held;
+    return fail(ErrorCode::kUsage, "a token of another SoftHSM configuration is in use",
+                library.string(), "one process can see one SOFTHSM2_CONF at a time");
+  }
+  if (module.functions == nullptr) {
+    FUGO_ASSIGN(module.functions, load(library.string()));
+  }
+  if (module.initialised && !same_conf) {
+    module.initialised = false;
+    FUGO_CK(module.functions, C_Finalize, nullptr);
+  }
+  if (!module.initialised) FUGO_TRY(initialise(module, conf));
+  std::shared_ptr<Module> made(new Module(module.functions));
+  module.holders = made;
+  return made;
+}
+
+void finalize_all() {
+  const std::lock_guard lock(registry_mutex());
+  for (auto& [path, module] : registry()) {
+    if (!module.initialised) continue;
+    module.initialised = false;
+    module.functions->C_Finalize(nullptr);
+  }
+}
+
+}  // namespace fugo::hsm

@@ -1,0 +1,108 @@
+// A PKCS#11 token in use: logged in, its keys found and checked, bulk AES and single MACs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "hsm/key_spec.h"
+
+namespace fugo::hsm {
+
+// TokenSettings says how to reach and use one token.
+struct TokenSettings {
+  std::filesystem::path module;        // the PKCS#11 library
+  std::string uri;                     // RFC 7512: "pkcs11:token=fugo-issuing;serial=..."
+  std::filesystem::path pin_file;      // one line; read into wiped memory
+  std::filesystem::path softhsm_conf;  // SOFTHSM2_CONF for C_Initialize; empty: left alone
+  TokenRole role = TokenRole::kIssuing;
+  std::size_t max_bytes_per_call = 256 * 1024;  // of C_Encrypt; the known block included
+  std::size_t threads = 0;                      // of bulk evaluation; 0: one a core
+};
+
+// Key is a key of the token that was found and whose attributes and fingerprint were checked.
+// It is a small value; it is good as long as its Token lives.
+struct Key {
+  KeyName name;
+  std::size_t slot = 0;  // position in the Token's own table of handles
+};
+
+// ExpectedKey is a key of the registry; without a fingerprint only its attributes are checked.
+struct ExpectedKey {
+  KeyName name;
+  std::optional<Block> fingerprint;
+};
+
+// Fill writes the input blocks of items [first, first + blocks.size()); Drain takes the outputs.
+// Both are called from several threads at once, for disjoint ranges. Fill may be called again for
+// a range whose call failed; Drain is called once for each range.
+using Fill = std::function<void(std::size_t first, std::span<Block> blocks)>;
+using Drain = std::function<void(std::size_t first, std::span<const Block> blocks)>;
+
+// Token is thread-safe. All errors of the module carry CK_RV by name, with code kHsm; a key whose
+// attributes or fingerprint are wrong is kRefused.
+class Token {
+ public:
+  // open loads the module (once per process, see Module), finds the token, logs in and keeps one
+  // sentinel session open for its life.
+  [[nodiscard]] static Result<std::shared_ptr<Token>> open(const TokenSettings& settings);
+  virtual ~Token() = default;
+
+  // find_key looks a key up once by CKA_LABEL and CKA_ID, checks every attribute that
+  // key_attributes() lists for this role, and the fingerprint when one is given.
+  [[nodiscard]] virtual Result<Key> find_key(const KeyName& name,
+                                             const std::optional<Block>& fingerprint) = 0;
+
+  // verify_keys checks a whole list for this token's role: keys that it must have as find_key
+  // does, and that keys which its role must not have are absent. Every fault found, none when
+  // all is well; it goes on after a fault.
+  [[nodiscard]] virtual std::vector<Error> verify_keys(std::span<const ExpectedKey> keys) = 0;
+
+  // fingerprint_of evaluates the fingerprint of a key: see key_spec.h.
+  [[nodiscard]] virtual Result<Block> fingerprint_of(const Key& key) = 0;
+
+  // encrypt evaluates AES-256 on `count` blocks with CKM_AES_ECB, in calls of at most
+  // max_bytes_per_call over several threads. Each call carries the known block; when its result
+  // is not the key's fingerprint, nothing of that call reaches `drain` and the error is kHsm.
+  [[nodiscard]] virtual Status encrypt(const Key& key, std::size_t count, const Fill& fill,
+                                       const Drain& drain) = 0;
+  // decrypt is the inverse; for keys that allow it (XTS data key in the linking token).
+  [[nodiscard]] virtual Status decrypt(const Key& key, std::size_t count, const Fill& fill,
+                                       const Drain& drain) = 0;
+
+  // sign is one C_Sign with CKM_AES_CMAC, CKM_SHA256_HMAC, or CKM_ECDSA over the SHA-256 of the
+  // message (r and s, 32 bytes each), as the key's algorithm says; writes the first to.size()
+  // bytes of at most 16, 32 and 64.
+  [[nodiscard]] virtual Status sign(const Key& key, ByteView message, MutableByteView to) = 0;
+
+  // unwrap_data_key unwraps (CKM_AES_KEY_WRAP) a ledger data key into wiped memory.
+  [[nodiscard]] virtual Result<SecretBytes<32>> unwrap_data_key(const Key& wrap_key,
+                                                                ByteView wrapped) = 0;
+
+  // public_point is CKA_EC_POINT (DER) of the public key that lies beside an EC key.
+  [[nodiscard]] virtual Result<std::vector<std::uint8_t>> public_point(const Key& key) = 0;
+
+  // random fills from C_GenerateRandom.
+  [[nodiscard]] virtual Status random(MutableByteView to) = 0;
+
+  // description is what C_GetTokenInfo tells, for status and reports: "SoftHSM v2, label ...".
+  [[nodiscard]] virtual std::string description() const = 0;
+  // calls is the number of C_Encrypt, C_Decrypt and C_Sign calls made so far.
+  [[nodiscard]] virtual std::uint64_t calls() const = 0;
+  [[nodiscard]] virtual TokenRole role() const = 0;
+};
+
+// finalize_all closes what is left and calls C_Finalize on every loaded module; call it as the
+// last thing in main(), when no Token is alive.
+void finalize_all();
+
+}  // namespace fugo::hsm

@@ -1,0 +1,104 @@
+// Bulk AES: calls over several threads, each with the known block in front.
+#include <algorithm>
+#include <cstring>
+
+#include "base/parallel.h"
+#include "hsm/pkcs11_token.h"
+
+namespace fugo::hsm {
+
+struct Pkcs11Token::Direction {
+  CK_C_EncryptInit CK_FUNCTION_LIST::*init;
+  CK_C_Encrypt CK_FUNCTION_LIST::*run;
+  const char* init_name;
+  const char* run_name;
+  bool inverse;  // the known block is the fingerprint, and becomes kFingerprintInput
+};
+
+Status Pkcs11Token::encrypt(const Key& key, std::size_t count, const Fill& fill,
+                            const Drain& drain) {
+  static constexpr Direction kEncrypt{&CK_FUNCTION_LIST::C_EncryptInit,
+                                      &CK_FUNCTION_LIST::C_Encrypt, "C_EncryptInit", "C_Encrypt",
+                                      false};
+  return bulk(key, kEncrypt, count, fill, drain);
+}
+
+Status Pkcs11Token::decrypt(const Key& key, std::size_t count, const Fill& fill,
+                            const Drain& drain) {
+  static constexpr Direction kDecrypt{&CK_FUNCTION_LIST::C_DecryptInit,
+                                      &CK_FUNCTION_LIST::C_Decrypt, "C_DecryptInit", "C_Decrypt",
+                                      true};
+  return bulk(key, kDecrypt, count, fill, drain);
+}
+
+Status Pkcs11Token::bulk(const Key& key, const Direction& direction, std::size_t count,
+                         const Fill& fill, const Drain& drain) {
+  // Below this a second thread costs more than it brings.
+  static constexpr std::size_t kSmallestShare = 2048;
+  const std::size_t share = std::max((count + threads_ - 1) / threads_, kSmallestShare);
+  const std::size_t grain = std::min(blocks_per_call_ - 1, share);
+  // One buffer a worker for the whole evaluation, wiped once at its end.
+  std::vector<SecretArray<Block>> buffers(threads_);
+  const auto work = [&](std::size_t first, std::size_t last, std::size_t worker) -> Status {
+    if (buffers[worker].size() == 0) {
+      FUGO_ASSIGN(buffers[worker], take_buffer());
+    }
+    const auto blocks = buffers[worker].span().first(last - first + 1);
+    FUGO_TRY(with_recovery([&]() -> Status {
+      FUGO_ASSIGN(const auto entry, entry_of(key));
+      blocks[0] = direction.inverse ? entry.fingerprint : kFingerprintInput;
+      fill(first, blocks.subspan(1));
+      return bulk_call(entry, direction, blocks);
+    }));
+    drain(first, blocks.subspan(1));
+    return {};
+  };
+  auto done = parallel_ranges(count, grain, threads_, work);
+  for (auto& buffer : buffers)
+    if (buffer.size() != 0) give_back(std::move(buffer), std::min(grain, count) + 1);
+  return done;
+}
+
+Status Pkcs11Token::bulk_call(const Entry& entry, const Direction& direction,
+                              std::span<Block> blocks) {
+  FUGO_ASSIGN(auto lease, pool_.acquire());
+  CK_FUNCTION_LIST* functions = lease.functions();
+  CK_MECHANISM mechanism{CKM_AES_ECB, nullptr, 0};
+  FUGO_TRY(lease.check((functions->*direction.init)(lease.handle(), &mechanism, entry.handle),
+                       direction.init_name));
+  // In place: PKCS#11 2.40 section 5.8, "the plaintext and ciphertext can be in the same place".
+  auto* data = reinterpret_cast<CK_BYTE*>(blocks.data());
+  CK_ULONG size = blocks.size_bytes();
+  const CK_RV rv = (functions->*direction.run)(lease.handle(), data, size, data, &size);
+  calls_.fetch_add(1, std::memory_order_relaxed);
+  if (rv != CKR_OK) lease.spoil();  // the operation may still be active
+  FUGO_TRY(lease.check(rv, direction.run_name));
+  const Block& expected = direction.inverse ? kFingerprintInput : entry.fingerprint;
+  if (size == blocks.size_bytes() && equal_in_constant_time(blocks[0].bytes, expected.bytes))
+      [[likely]]
+    return {};
+  return fail(ErrorCode::kHsm,
+              "the known block did not come out as the key's fingerprint; nothing of this call was "
+              "used",
+              key_label(entry.name), "another key answered, or the device computes wrongly: stop");
+}
+
+Result<SecretArray<Block>> Pkcs11Token::take_buffer() {
+  {
+    const std::lock_guard lock(buffers_mutex_);
+    if (!buffers_.empty()) {
+      auto buffer = std::move(buffers_.back());
+      buffers_.pop_back();
+      return buffer;
+    }
+  }
+  return SecretArray<Block>::create(blocks_per_call_);
+}
+
+void Pkcs11Token::give_back(SecretArray<Block> buffer, std::size_t used_blocks) {
+  wipe(buffer.data(), used_blocks * sizeof(Block));
+  const std::lock_guard lock(buffers_mutex_);
+  buffers_.push_back(std::move(buffer));
+}
+
+}  // namespace fugo::hsm

@@ -1,0 +1,132 @@
+// The issuance ledger (連携用符号発行管理ファイル): LMDB catalogue over sealed, immutable files.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "keystore/content_digest.h"
+#include "keystore/ledger_keys.h"
+#include "keystore/snapshot.h"
+#include "keystore/types.h"
+
+namespace fugo::keystore {
+
+// kSchemaVersion: a ledger that says another is refused, in both directions.
+inline constexpr std::uint32_t kSchemaVersion = 1;
+
+// LedgerHeader is the only row that is not sealed: what is needed to get the data key.
+struct LedgerHeader {
+  std::uint32_t schema = kSchemaVersion;
+  Block ledger_id;
+  std::string environment;  // "test" or "production"
+  std::uint16_t wrap_key_version = 1;
+  std::vector<std::uint8_t> wrapped_data_key;
+  std::int64_t created = 0;
+};
+
+// Actor is who does something, for the journal.
+struct Actor {
+  std::string operator_name;
+  std::string order;
+};
+
+enum class Access : std::uint8_t {
+  kRead,    // any number of processes; sees each commit of the writer at its next call
+  kAppend,  // as kRead, and may commit updates of small rows (journal, registries) while no other
+            // process does: an LMDB transaction each, no bulk data
+  kWrite,   // one process: holds the writer's lock, removes files that no manifest names, merges
+};
+
+// SegmentData is everything that one segment of a job adds. Spans must live until the commit.
+struct SegmentData {
+  SegmentRow row;                        // number must be LedgerState::next_segment
+  JobRow job;                            // with its progress after this segment
+  std::span<const PersonRecord> people;  // ids follow on from LedgerState::next_person
+  std::span<const IndexEntry> index;     // sorted
+  std::span<const IssuedEntry> issued;   // sorted
+  DigestSum people_digest, issued_digest, times_digest;  // to be added
+  std::vector<StatRow> stats;                            // to be added
+  JournalEntry journal;  // sequence, previous and hash are given by the commit
+};
+
+// Update is one LMDB write transaction over the small tables. Nothing is applied before commit();
+// destroying it forgets everything. LedgerState is kept up by the puts. Belongs to one thread.
+class Update {
+ public:
+  virtual ~Update() = default;
+  [[nodiscard]] virtual LedgerState& state() = 0;
+  // put_agency: kRefused when another agency has this code or one of these parameters.
+  [[nodiscard]] virtual Status put_agency(const Agency& agency) = 0;  // number 0: a new one
+  [[nodiscard]] virtual Status put_key(const KeyRow& key) = 0;
+  [[nodiscard]] virtual Status put_generation(const GenerationRow& row) = 0;
+  // put_job: number 0 is a new job (the number is given and returned). The id must be new then.
+  // A job that is running or answering becomes LedgerState::open_job, which must be free
+  // (kRefused); in any other state it gives that up.
+  [[nodiscard]] virtual Result<JobNumber> put_job(const JobRow& job) = 0;
+  [[nodiscard]] virtual Status add_stats(std::span<const StatRow> rows) = 0;
+  [[nodiscard]] virtual Status append_journal(const Actor& actor, const std::string& act,
+                                              const std::string& details_json) = 0;
+  [[nodiscard]] virtual Status commit() = 0;
+};
+
+// Ledger is thread-safe; a write transaction excludes other writers of this and other processes.
+class Ledger {
+ public:
+  // create makes `directory`'s ledger files in an existing, empty directory; `fill` puts the first
+  // keys, generations and journal entry. All or nothing: a failure leaves the directory empty.
+  [[nodiscard]] static Status create(const std::filesystem::path& directory,
+                                     const LedgerHeader& header, const SecretBytes<32>& data_key,
+                                     const std::function<Status(Update&)>& fill);
+
+  // read_header reads what is not sealed. kRefused for another schema, kIo when there is no
+  // ledger, kDamaged when LMDB does not open.
+  [[nodiscard]] static Result<LedgerHeader> read_header(const std::filesystem::path& directory);
+
+  // open: kRefused when another process holds the writer's lock (kWrite), kDamaged when the data
+  // key does not open the sealed rows.
+  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(const std::filesystem::path& directory,
+                                                            Access access,
+                                                            const SecretBytes<32>& data_key);
+  virtual ~Ledger() = default;
+
+  [[nodiscard]] virtual const LedgerHeader& header() const = 0;
+  [[nodiscard]] virtual std::shared_ptr<const LedgerKeys> keys() const = 0;
+  [[nodiscard]] virtual std::shared_ptr<const ContentDigest> content_digest() const = 0;
+
+  [[nodiscard]] virtual Result<LedgerState> state() const = 0;
+  [[nodiscard]] virtual Result<std::vector<Agency>> agencies() const = 0;
+  [[nodiscard]] virtual Result<std::vector<KeyRow>> key_rows() const = 0;
+  [[nodiscard]] virtual Result<std::vector<GenerationRow>> generations() const = 0;
+  [[nodiscard]] virtual Result<std::vector<JobRow>> jobs() const = 0;
+  [[nodiscard]] virtual Result<std::optional<JobRow>> find_job(const std::string& id) const = 0;
+  [[nodiscard]] virtual Result<JobRow> job(JobNumber number) const = 0;
+  [[nodiscard]] virtual Result<std::vector<SegmentRow>> segments() const = 0;
+  [[nodiscard]] virtual Result<std::vector<StatRow>> stats() const = 0;
+  // journal reads entries [first, first + limit) by sequence, which counts from 0; fewer at the
+  // end. The chain is checked from `first` on, and to the head when the end is reached.
+  [[nodiscard]] virtual Result<std::vector<JournalEntry>> journal(std::uint64_t first,
+                                                                  std::uint64_t limit) const = 0;
+  [[nodiscard]] virtual Result<std::shared_ptr<const Snapshot>> snapshot() const = 0;
+
+  // begin starts a write transaction (Access::kAppend or kWrite).
+  [[nodiscard]] virtual Result<std::unique_ptr<Update>> begin() = 0;
+
+  // commit_segment writes and syncs the segment's files, then commits manifest, job, segment,
+  // digest, statistics and journal in one transaction; then starts merging in the background
+  // where runs have become many. Returns the segment's number. kWrite only.
+  [[nodiscard]] virtual Result<SegmentNumber> commit_segment(const SegmentData& data) = 0;
+
+  // finish_merges waits for merges that are under way, and returns their error if one failed (the
+  // next commit_segment does so too). Destroying a ledger gives its merges up: call this first
+  // where there is time, or small jobs never merge.
+  [[nodiscard]] virtual Status finish_merges() = 0;
+};
+
+}  // namespace fugo::keystore

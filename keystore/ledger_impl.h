@@ -1,0 +1,97 @@
+// The ledger behind the interface. Private to keystore.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "base/file.h"
+#include "keystore/ledger.h"
+#include "keystore/merger.h"
+#include "keystore/tables.h"
+
+namespace fugo::keystore {
+
+// The names within a ledger's directory.
+inline constexpr const char* kDataFile = "data.mdb";
+inline constexpr const char* kLockFile = "lock.mdb";
+inline constexpr const char* kWriterLock = "writer.lock";
+inline constexpr const char* kBulkDirectory = "data";
+
+// take_writer_lock locks writer.lock for as long as the descriptor is open; the system releases it
+// when the process dies. kRefused, naming the holder's process, when somebody has it.
+[[nodiscard]] Result<UniqueFd> take_writer_lock(const std::filesystem::path& directory);
+
+// StoredHeader is the header beside its row as stored.
+struct StoredHeader {
+  LedgerHeader header;
+  std::vector<std::uint8_t> stored;
+};
+// load_header: see Ledger::read_header.
+[[nodiscard]] Result<StoredHeader> load_header(const std::shared_ptr<Environment>& environment);
+
+class LedgerImpl final : public Ledger {
+ public:
+  // Everything that is constant once the ledger is open.
+  struct Parts {
+    std::filesystem::path directory;
+    Access access = Access::kRead;
+    UniqueFd writer_lock;
+    std::shared_ptr<Environment> environment;
+    LedgerHeader header;
+    std::shared_ptr<const LedgerKeys> keys;
+    std::shared_ptr<const Sealer> sealer;
+    std::shared_ptr<const ContentDigest> content_digest;
+    FileNumber next_file = 1;
+  };
+  explicit LedgerImpl(Parts parts);
+  ~LedgerImpl() override = default;
+
+  const LedgerHeader& header() const override { return parts_.header; }
+  std::shared_ptr<const LedgerKeys> keys() const override { return parts_.keys; }
+  std::shared_ptr<const ContentDigest> content_digest() const override {
+    return parts_.content_digest;
+  }
+  Result<LedgerState> state() const override;
+  Result<std::vector<Agency>> agencies() const override;
+  Result<std::vector<KeyRow>> key_rows() const override;
+  Result<std::vector<GenerationRow>> generations() const override;
+  Result<std::vector<JobRow>> jobs() const override;
+  Result<std::optional<JobRow>> find_job(const std::string& id) const override;
+  Result<JobRow> job(JobNumber number) const override;
+  Result<std::vector<SegmentRow>> segments() const override;
+  Result<std::vector<StatRow>> stats() const override;
+  Result<std::vector<JournalEntry>> journal(std::uint64_t first,
+                                            std::uint64_t limit) const override;
+  Result<std::shared_ptr<const Snapshot>> snapshot() const override;
+
+  Result<std::unique_ptr<Update>> begin() override;
+  Result<SegmentNumber> commit_segment(const SegmentData& data) override;
+  Status finish_merges() override { return merger_.wait(); }
+
+  // For verify_tables.
+  [[nodiscard]] const Parts& parts() const { return parts_; }
+  // remove_orphans unlinks bulk files that the manifest does not name. kWrite only.
+  [[nodiscard]] Status remove_orphans();
+
+ private:
+  template <typename Row>
+  [[nodiscard]] Result<std::vector<Row>> table(Table number) const;
+  [[nodiscard]] Status check_segment(const SegmentData& data, const LedgerState& state) const;
+  [[nodiscard]] Status commit_rows(const SegmentData& data, const LedgerState& before,
+                                   const std::vector<FileRow>& files);
+  void merge_if_many();
+
+  const Parts parts_;
+  mutable BulkCatalogue catalogue_;
+  std::mutex segment_mutex_;  // one segment at a time
+
+  mutable std::mutex snapshot_mutex_;
+  // Guarded by snapshot_mutex_.
+  mutable std::shared_ptr<const Snapshot> snapshot_;
+  mutable std::uint64_t snapshot_commits_ = 0;
+
+  Merger merger_;  // last: its thread uses the members above
+};
+
+}  // namespace fugo::keystore

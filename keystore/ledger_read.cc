@@ -1,0 +1,167 @@
+// The reading half of LedgerImpl: each call is one short read transaction.
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+#include "keystore/ledger_impl.h"
+
+namespace fugo::keystore {
+
+LedgerImpl::LedgerImpl(Parts parts)
+    : parts_(std::move(parts)),
+      catalogue_({parts_.directory / kBulkDirectory, parts_.header.ledger_id}, parts_.environment,
+                 parts_.sealer, parts_.next_file),
+      merger_(catalogue_) {}
+
+template <typename Row>
+Result<std::vector<Row>> LedgerImpl::table(Table number) const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  return all_rows<Row>(*transaction, *parts_.sealer, number);
+}
+
+Result<LedgerState> LedgerImpl::state() const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  return read_state(*transaction, *parts_.sealer);
+}
+
+Result<std::vector<Agency>> LedgerImpl::agencies() const { return table<Agency>(Table::kAgencies); }
+Result<std::vector<KeyRow>> LedgerImpl::key_rows() const { return table<KeyRow>(Table::kKeys); }
+Result<std::vector<GenerationRow>> LedgerImpl::generations() const {
+  return table<GenerationRow>(Table::kGenerations);
+}
+Result<std::vector<JobRow>> LedgerImpl::jobs() const { return table<JobRow>(Table::kJobs); }
+Result<std::vector<SegmentRow>> LedgerImpl::segments() const {
+  return table<SegmentRow>(Table::kSegments);
+}
+
+Result<std::optional<JobRow>> LedgerImpl::find_job(const std::string& id) const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const RowKey key, parts_.sealer->job_id_key(id));
+  FUGO_ASSIGN(const auto known, get_row<JobIdRow>(*transaction, *parts_.sealer, key));
+  if (!known) return std::optional<JobRow>{};
+  const RowKey job_key = RowKey(Table::kJobs).with(known->number);
+  FUGO_ASSIGN(auto row, get_row<JobRow>(*transaction, *parts_.sealer, job_key));
+  if (!row || row->id != id)
+    return fail(ErrorCode::kDamaged, "a request's id leads to no job of that id",
+                "ledger, table job ids", "run fugo verify, and restore a backup");
+  return row;
+}
+
+Result<JobRow> LedgerImpl::job(JobNumber number) const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  const RowKey key = RowKey(Table::kJobs).with(number);
+  FUGO_ASSIGN(auto row, get_row<JobRow>(*transaction, *parts_.sealer, key));
+  if (!row)
+    return fail(ErrorCode::kInternal, "there is no job " + std::to_string(number),
+                "ledger, table jobs");
+  return std::move(*row);
+}
+
+Result<std::vector<StatRow>> LedgerImpl::stats() const {
+  FUGO_ASSIGN(auto days, table<StatDay>(Table::kStats));
+  // Keys are keyed hashes of days, so the table's order means nothing.
+  std::sort(days.begin(), days.end(),
+            [](const StatDay& a, const StatDay& b) { return a.day < b.day; });
+  std::vector<StatRow> rows;
+  for (const StatDay& day : days) rows.insert(rows.end(), day.rows.begin(), day.rows.end());
+  return rows;
+}
+
+Result<std::vector<JournalEntry>> LedgerImpl::journal(std::uint64_t first,
+                                                      std::uint64_t limit) const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const LedgerState state, read_state(*transaction, *parts_.sealer));
+  const auto broken = [](std::uint64_t sequence) {
+    return fail(ErrorCode::kDamaged,
+                "the journal's chain is broken at entry " + std::to_string(sequence),
+                "ledger, table journal", "run fugo verify, and restore a backup");
+  };
+  std::vector<JournalEntry> entries;
+  const std::uint64_t end = limit < state.journal_entries - std::min(first, state.journal_entries)
+                                ? first + limit
+                                : state.journal_entries;
+  if (first >= end) return entries;
+  FUGO_TRY(
+      scan_rows<JournalEntry>(*transaction, *parts_.sealer, RowKey(Table::kJournal).with(first),
+                              [&](JournalEntry&& entry) -> Result<bool> {
+                                const std::uint64_t expected = first + entries.size();
+                                if (entry.sequence != expected) return broken(expected);
+                                if (!entries.empty() && entry.previous != entries.back().hash)
+                                  return broken(expected);
+                                if (expected == 0 && entry.previous != decltype(entry.previous){})
+                                  return broken(0);
+                                entries.push_back(std::move(entry));
+                                return first + entries.size() < end;
+                              }));
+  if (first + entries.size() != end) return broken(first + entries.size());
+  if (end == state.journal_entries && entries.back().hash != state.journal_head) return broken(end);
+  return entries;
+}
+
+namespace {
+
+// SnapshotInput is what one read transaction says about the bulk data.
+struct SnapshotInput {
+  LedgerState state;
+  std::vector<FileRow> files;
+  SecretArray<PersonPatch> patches;
+};
+
+Result<SnapshotInput> read_snapshot_input(const Transaction& transaction, const Sealer& sealer) {
+  SnapshotInput input;
+  FUGO_ASSIGN(input.state, read_state(transaction, sealer));
+  FUGO_ASSIGN(input.files, all_rows<FileRow>(transaction, sealer, Table::kManifest));
+  const auto count = input.state.table_rows[static_cast<std::size_t>(Table::kPatches)];
+  FUGO_ASSIGN(input.patches, SecretArray<PersonPatch>::create(count));
+  std::size_t filled = 0;
+  FUGO_TRY(scan_rows<PersonPatch>(transaction, sealer, RowKey(Table::kPatches),
+                                  [&](PersonPatch&& patch) -> Result<bool> {
+                                    if (filled < count) input.patches[filled] = patch;
+                                    ++filled;
+                                    wipe(&patch, sizeof patch);
+                                    return true;
+                                  }));
+  if (filled != count)
+    return fail(ErrorCode::kDamaged, "there are more or fewer patches than were counted",
+                "ledger, table patches", "run fugo verify, and restore a backup");
+  return input;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Snapshot>> LedgerImpl::snapshot() const {
+  constexpr int kTries = 8;
+  std::uint64_t failed_at = std::numeric_limits<std::uint64_t>::max();
+  const std::lock_guard lock(snapshot_mutex_);
+  for (int attempt = 1;; ++attempt) {
+    FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+    FUGO_ASSIGN(const LedgerState state, read_state(*transaction, *parts_.sealer));
+    if (snapshot_ && snapshot_commits_ == state.commits) return snapshot_;
+    FUGO_ASSIGN(SnapshotInput input, read_snapshot_input(*transaction, *parts_.sealer));
+    const bool unchanged = snapshot_ && input.patches.size() == 0 && !snapshot_->any_patched() &&
+                           snapshot_->files() == input.files;
+    if (!unchanged) {
+      auto opened = open_snapshot(catalogue_.place(), std::move(input.files),
+                                  std::move(input.patches), snapshot_);
+      if (!opened) {
+        const Error& error = opened.error();
+        // A file has gone: a merge was committed after we read the manifest, and we read it again.
+        // If nothing was committed since, the file is missing.
+        const bool gone = error.code == ErrorCode::kIo && error.native == ENOENT;
+        if (gone && state.commits != failed_at && attempt < kTries) {
+          failed_at = state.commits;
+          continue;
+        }
+        if (gone)
+          return fail(ErrorCode::kDamaged, "a file that the manifest names is missing", error.where,
+                      "restore a backup");
+        return opened;
+      }
+      snapshot_ = std::move(*opened);
+    }
+    snapshot_commits_ = state.commits;
+    return snapshot_;
+  }
+}
+
+}  // namespace fugo::keystore

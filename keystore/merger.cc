@@ -1,0 +1,121 @@
+#include "keystore/merger.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "keystore/update.h"
+
+namespace fugo::keystore {
+
+FileNumber BulkCatalogue::take_numbers(std::uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(next_file_, next_file_ + count);
+}
+
+Result<std::vector<FileRow>> BulkCatalogue::manifest() const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(environment_));
+  return all_rows<FileRow>(*transaction, *sealer_, Table::kManifest);
+}
+
+Merger::~Merger() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Merger::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    wanted_ = true;
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  }
+  changed_.notify_all();
+}
+
+Status Merger::take_error_locked() {
+  if (!error_) return {};
+  Error error = *std::exchange(error_, std::nullopt);
+  return tl::unexpected(std::move(error));
+}
+
+void Merger::settle() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !wanted_ && !busy_; });
+}
+
+Status Merger::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !wanted_ && !busy_; });
+  return take_error_locked();
+}
+
+Status Merger::take_error() {
+  const std::lock_guard lock(mutex_);
+  return take_error_locked();
+}
+
+bool Merger::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+void Merger::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return wanted_ || stop_; });
+    if (stop_) break;
+    wanted_ = false;
+    busy_ = true;
+    lock.unlock();
+    auto status = merge_all();
+    lock.lock();
+    busy_ = false;
+    if (!status && !stop_) error_ = std::move(status).error();
+    changed_.notify_all();
+  }
+  wanted_ = false;
+  changed_.notify_all();
+}
+
+Status Merger::merge_all() {
+  while (!stopping()) {
+    FUGO_ASSIGN(const auto rows, catalogue_.manifest());
+    const auto plans = plan_merges(rows);
+    if (plans.empty()) return {};
+    for (const MergePlan& plan : plans) {
+      if (stopping()) return {};
+      FUGO_TRY(carry_out(plan));
+    }
+  }
+  return {};
+}
+
+Status Merger::carry_out(const MergePlan& plan) {
+  const FileNumber number = catalogue_.take_numbers(1);
+  FUGO_ASSIGN(const FileRow row,
+              merge_files(catalogue_.place(), plan, number, [this] { return stopping(); }));
+  const std::array<FileRow, 1> output{row};
+  const auto prepare = [&]() -> Result<std::unique_ptr<SmallRowUpdate>> {
+    FUGO_ASSIGN(auto update, SmallRowUpdate::begin(catalogue_.environment(), catalogue_.sealer()));
+    for (const FileRow& input : plan.inputs) FUGO_TRY(update->erase_file(input));
+    FUGO_TRY(update->put_file(row));
+    update->state().next_file = std::max(update->state().next_file, number + 1);
+    return update;
+  };
+  auto update = prepare();
+  if (!update) {
+    remove_bulk_files(catalogue_.place(), output);
+    return tl::unexpected(std::move(update).error());
+  }
+  // When the commit itself fails it may have been applied all the same: both sets of files stay,
+  // and the next open for writing removes the one that the manifest does not name.
+  FUGO_TRY((*update)->commit());
+  remove_bulk_files(catalogue_.place(), plan.inputs);
+  return {};
+}
+
+}  // namespace fugo::keystore

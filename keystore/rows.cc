@@ -1,0 +1,388 @@
+#include "keystore/rows.h"
+
+#include <algorithm>
+#include <array>
+
+#include "keystore/codec.h"
+#include "keystore/seal.h"
+
+namespace fugo::keystore {
+namespace {
+
+constexpr std::uint64_t kAny8 = 0xFF, kAny16 = 0xFFFF, kAny32 = 0xFFFFFFFF, kAny64 = ~0ULL;
+constexpr std::size_t kName = 1024, kShort = 64, kDetails = 65536, kMostInDay = 1U << 20U;
+constexpr std::array<std::uint8_t, 8> kMagic{'f', 'u', 'g', 'o', 'L', 'D', 'G', 'R'};
+
+// number of entries below: each row's fields, for FieldWriter (row is const) and FieldReader.
+template <typename Codec, typename Sum>
+void sum_field(Codec& codec, const char* name, Sum& sum) {
+  std::array<std::uint8_t, 32> bytes{};  // a 256-bit big-endian number
+  for (std::size_t i = 0; i < 4; ++i) store_be(&bytes[8 * i], sum.limbs[3 - i]);
+  codec.bytes(name, bytes);
+  if constexpr (!std::is_const_v<Sum>)
+    for (std::size_t i = 0; i < 4; ++i) sum.limbs[3 - i] = load_be<std::uint64_t>(&bytes[8 * i]);
+}
+
+template <typename Row, typename T>
+concept Is = std::is_same_v<std::remove_const_t<Row>, T>;
+
+}  // namespace
+
+template <typename Codec, Is<LedgerState> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("commits", row.commits, 0, kAny64);
+  codec.number("next_person", row.next_person, 0, kNoPerson);
+  codec.number("next_segment", row.next_segment, 1, kAny32);
+  codec.number("next_job", row.next_job, 1, kAny32);
+  codec.number("next_agency", row.next_agency, 1, kAny16);
+  codec.number("next_file", row.next_file, 1, kAny64);
+  codec.number("registry_version", row.registry_version, 0, kAny64);
+  codec.number("issuances", row.issuances, 0, kAny64);
+  codec.number("open_job", row.open_job, 0, kAny32);
+  sum_field(codec, "people_digest", row.people_digest);
+  sum_field(codec, "issued_digest", row.issued_digest);
+  sum_field(codec, "times_digest", row.times_digest);
+  codec.number("journal_entries", row.journal_entries, 0, kAny64);
+  codec.bytes("journal_head", row.journal_head);
+  codec.numbers("table_rows", row.table_rows, 256);
+  sum_field(codec, "rows_digest", row.rows_digest);
+}
+
+template <typename Codec, Is<AgencyVersion> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("generation", row.generation, 1, kAny16);
+  codec.number("method", row.method, 1, kAny8);
+  codec.number("key_version", row.key_version, 1, kAny16);
+  codec.bytes("parameter", row.parameter.bytes);
+}
+
+template <typename Codec, Is<Agency> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("number", row.number, 1, kAny16);
+  codec.text("code", row.code, kShort);
+  codec.text("name", row.name, kName);
+  codec.number("state", row.state, 1, 3);
+  codec.time("added", row.added);
+  codec.list("versions", row.versions, kAny16);
+}
+
+template <typename Codec, Is<KeyRow> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("purpose", row.purpose, 1, kAny8);
+  codec.number("algorithm", row.algorithm, 1, kAny8);
+  codec.number("version", row.version, 1, kAny16);
+  codec.number("state", row.state, 1, 6);
+  codec.bytes("fingerprint", row.fingerprint.bytes);
+  codec.text("label", row.label, kName);
+  codec.time("created", row.created);
+  codec.blob("public_key", row.public_key, 16384);
+}
+
+template <typename Codec, Is<GenerationRow> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("number", row.number, 1, kAny16);
+  codec.number("state", row.state, 1, 4);
+  codec.number("linkage_method", row.linkage_method, 1, kAny8);
+  codec.number("linkage_key", row.linkage_key, 1, kAny16);
+  codec.number("chained_from", row.chained_from, 0, kAny16);
+  codec.number("agency_key", row.agency_key, 1, kAny16);
+  codec.number("record_key", row.record_key, 1, kAny16);
+  codec.time("created", row.created);
+}
+
+template <typename Codec, Is<JobRow> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("number", row.number, 1, kAny32);
+  codec.text("id", row.id, kShort);
+  codec.number("kind", row.kind, 1, 3);
+  codec.number("state", row.state, 1, 6);
+  codec.bytes("request_hmac", row.request_hmac);
+  codec.time("time", row.time);
+  codec.text("operator", row.operator_name, kName);
+  codec.text("order", row.order, kName);
+  codec.text("output_directory", row.output_directory, 4096);
+  codec.number("generation", row.generation, 1, kAny16);
+  codec.number("registry_version", row.registry_version, 0, kAny64);
+  codec.number("segment_rows", row.segment_rows, 0, kAny32);
+  codec.number("rows", row.rows, 0, kAny64);
+  codec.number("rows_done", row.rows_done, 0, kAny64);
+  codec.number("first_segment", row.first_segment, 0, kAny32);
+  codec.number("segments", row.segments, 0, kAny32);
+  codec.number("count_new", row.count_new, 0, kAny64);
+  codec.number("count_existing", row.count_existing, 0, kAny64);
+  codec.number("count_rejected", row.count_rejected, 0, kAny64);
+  codec.number("people_new", row.people_new, 0, kAny64);
+  codec.bytes("answers_digest", row.answers_digest);
+  codec.flag("accept_rejects", row.accept_rejects);
+  codec.flag("check_digits", row.check_digits);
+  codec.number("next_agency", row.next_agency, 1, kAny16);
+  codec.numbers("suspended_agencies", row.suspended_agencies, kAny16);
+  codec.numbers("closed_agencies", row.closed_agencies, kAny16);
+}
+
+template <typename Codec, Is<JobIdRow> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("number", row.number, 1, kAny32);
+}
+
+template <typename Codec, Is<SegmentRow> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("number", row.number, 1, kAny32);
+  codec.number("job", row.job, 1, kAny32);
+  codec.time("time", row.time);
+  codec.number("first_row", row.first_row, 0, kAny64);
+  codec.number("rows", row.rows, 0, kAny32);
+  codec.number("people_new", row.people_new, 0, kAny32);
+  codec.number("issuances_new", row.issuances_new, 0, kAny32);
+}
+
+template <typename Codec, Is<StatRow> Row>
+void fields(Codec& codec, Row& row) {  // the day is said once, by StatDay
+  codec.number("agency", row.agency, 0, kAny16);
+  codec.number("generation", row.generation, 1, kAny16);
+  codec.number("new", row.count_new, 0, kAny64);
+  codec.number("existing", row.count_existing, 0, kAny64);
+  codec.number("rejected", row.count_rejected, 0, kAny64);
+}
+
+template <typename Codec, Is<StatDay> Row>
+void fields(Codec& codec, Row& row) {
+  codec.text("day", row.day, kShort);
+  codec.list("rows", row.rows, kMostInDay);
+}
+
+template <typename Codec, Is<JournalEntry> Row>
+void fields(Codec& codec, Row& row) {  // what the hash is over, beside `previous`
+  codec.number("sequence", row.sequence, 0, kAny64);
+  codec.time("time", row.time);
+  codec.text("operator", row.operator_name, kName);
+  codec.text("order", row.order, kName);
+  codec.text("act", row.act, kShort);
+  codec.text("details", row.details, kDetails);
+}
+
+template <typename Codec, Is<LedgerHeader> Row>
+void fields(Codec& codec, Row& row) {  // the schema stands before the CBOR
+  codec.bytes("ledger_id", row.ledger_id.bytes);
+  codec.text("environment", row.environment, kShort);
+  codec.number("wrap_key_version", row.wrap_key_version, 1, kAny16);
+  codec.blob("wrapped_data_key", row.wrapped_data_key, 16384);
+  codec.time("created", row.created);
+}
+
+namespace {
+
+template <typename Row>
+Result<std::vector<std::uint8_t>> to_cbor(const Row& row) {
+  FieldWriter writer;
+  fields(writer, row);
+  if (!writer.good())
+    return fail(ErrorCode::kRefused, "the value is too long, too large or out of its range",
+                writer.bad(), "give a shorter or smaller one");
+  return writer.encoded();
+}
+
+template <typename Row>
+Status from_cbor(ByteView content, Row& row) {
+  FieldReader reader(content);
+  fields(reader, row);
+  if (!reader.good())
+    return fail(ErrorCode::kDamaged, "a row's field is missing, unknown or out of range",
+                reader.bad(), "run fugo verify, and restore a backup");
+  return {};
+}
+
+tl::unexpected<Error> malformed() {
+  return fail(ErrorCode::kDamaged, "a row is not of its fixed form", {},
+              "run fugo verify, and restore a backup");
+}
+
+constexpr std::size_t kFileBytes = 8 + 1 + 2 + 4 + 8 + 8 + 32;
+constexpr std::size_t kPatchBytes = 4 + 2 + 16 + 8 + 2 + 2 + 1 + 1 + 4 + 4 + 4;
+constexpr std::size_t kHashes = 64;
+
+}  // namespace
+
+template <typename Row>
+Result<WipedBytes> encode_row(const Row& row) {
+  FUGO_ASSIGN(auto encoded, to_cbor(row));
+  return WipedBytes(std::move(encoded));
+}
+
+template <typename Row>
+Result<Row> decode_row(ByteView content) {
+  Row row{};
+  FUGO_TRY(from_cbor(content, row));
+  if constexpr (std::is_same_v<Row, StatDay>)
+    for (StatRow& stat : row.rows) stat.day = row.day;
+  return row;
+}
+
+#define FUGO_ROW(Row)                                 \
+  template Result<WipedBytes> encode_row(const Row&); \
+  template Result<Row> decode_row(ByteView)
+FUGO_ROW(LedgerState);
+FUGO_ROW(Agency);
+FUGO_ROW(KeyRow);
+FUGO_ROW(GenerationRow);
+FUGO_ROW(JobRow);
+FUGO_ROW(JobIdRow);
+FUGO_ROW(SegmentRow);
+FUGO_ROW(StatDay);
+#undef FUGO_ROW
+
+template <>
+Result<WipedBytes> encode_row(const FileRow& row) {
+  WipedBytes content(kFileBytes);
+  std::uint8_t* to = content.bytes().data();
+  store_be<std::uint64_t>(to, row.number);
+  to[8] = static_cast<std::uint8_t>(row.kind);
+  store_be<std::uint16_t>(to + 9, row.generation);
+  store_be<std::uint32_t>(to + 11, row.first_id);
+  store_be<std::uint64_t>(to + 15, row.entries);
+  store_be<std::uint64_t>(to + 23, row.bytes);
+  std::copy(row.key.begin(), row.key.end(), to + 31);
+  return content;
+}
+
+template <>
+Result<FileRow> decode_row(ByteView content) {
+  if (content.size() != kFileBytes) return malformed();
+  const std::uint8_t* from = content.data();
+  FileRow row;
+  row.number = load_be<std::uint64_t>(from);
+  if (from[8] < 1 || from[8] > 3 || row.number == 0) return malformed();
+  row.kind = static_cast<FileKind>(from[8]);
+  row.generation = load_be<std::uint16_t>(from + 9);
+  row.first_id = load_be<std::uint32_t>(from + 11);
+  row.entries = load_be<std::uint64_t>(from + 15);
+  row.bytes = load_be<std::uint64_t>(from + 23);
+  std::copy_n(from + 31, 32, row.key.begin());
+  return row;
+}
+
+template <>
+Result<WipedBytes> encode_row(const PersonPatch& row) {
+  WipedBytes content(kPatchBytes);
+  std::uint8_t* to = content.bytes().data();
+  const PersonRecord& person = row.record;
+  store_be<std::uint32_t>(to, row.id);
+  store_be<std::uint16_t>(to + 4, row.generation);
+  std::copy_n(person.linkage_symbol.bytes.begin(), 16, to + 6);
+  std::copy_n(person.check_value.begin(), 8, to + 22);
+  store_be<std::uint16_t>(to + 30, person.counter);
+  store_be<std::uint16_t>(to + 32, person.start);
+  to[34] = person.method;
+  to[35] = static_cast<std::uint8_t>(person.state);
+  store_be<std::uint32_t>(to + 36, person.predecessor);
+  store_be<std::uint32_t>(to + 40, person.successor);
+  store_be<std::uint32_t>(to + 44, person.segment);
+  return content;
+}
+
+template <>
+Result<PersonPatch> decode_row(ByteView content) {
+  if (content.size() != kPatchBytes) return malformed();
+  const std::uint8_t* from = content.data();
+  if (from[35] < 1 || from[35] > 3) return malformed();
+  PersonPatch row;
+  PersonRecord& person = row.record;
+  row.id = load_be<std::uint32_t>(from);
+  row.generation = load_be<std::uint16_t>(from + 4);
+  std::copy_n(from + 6, 16, person.linkage_symbol.bytes.begin());
+  std::copy_n(from + 22, 8, person.check_value.begin());
+  person.counter = load_be<std::uint16_t>(from + 30);
+  person.start = load_be<std::uint16_t>(from + 32);
+  person.method = from[34];
+  person.state = static_cast<PersonState>(from[35]);
+  person.predecessor = load_be<std::uint32_t>(from + 36);
+  person.successor = load_be<std::uint32_t>(from + 40);
+  person.segment = load_be<std::uint32_t>(from + 44);
+  return row;
+}
+
+Result<std::array<std::uint8_t, 32>> journal_hash(const JournalEntry& entry) {
+  FUGO_ASSIGN(const auto rest, to_cbor(entry));
+  const std::array<ByteView, 2> parts{entry.previous, rest};
+  return sha256(parts);
+}
+
+template <>
+Result<WipedBytes> encode_row(const JournalEntry& row) {
+  FUGO_ASSIGN(const auto rest, to_cbor(row));
+  const std::array<ByteView, 2> parts{row.previous, rest};
+  FUGO_ASSIGN(const auto hash, sha256(parts));
+  WipedBytes content(kHashes + rest.size());
+  auto at = std::copy(row.previous.begin(), row.previous.end(), content.bytes().begin());
+  at = std::copy(hash.begin(), hash.end(), at);
+  std::copy(rest.begin(), rest.end(), at);
+  return content;
+}
+
+template <>
+Result<JournalEntry> decode_row(ByteView content) {
+  if (content.size() <= kHashes) return malformed();
+  JournalEntry row;
+  FUGO_TRY(from_cbor(content.subspan(kHashes), row));
+  std::copy_n(content.begin(), 32, row.previous.begin());
+  std::copy_n(content.begin() + 32, 32, row.hash.begin());
+  const std::array<ByteView, 2> parts{content.first(32), content.subspan(kHashes)};
+  FUGO_ASSIGN(const auto hash, sha256(parts));
+  if (hash != row.hash)
+    return fail(ErrorCode::kDamaged, "a journal entry does not agree with its hash", {},
+                "run fugo verify, and restore a backup");
+  return row;
+}
+
+namespace {
+
+constexpr std::size_t kHashBytes = 32;
+
+// header_hash is SHA-256 over the header's row up to the hash, as if it had been written with
+// `schema`. It tells accidents only; against a hand the state's row is bound to the header.
+Result<std::array<std::uint8_t, kHashBytes>> header_hash(ByteView content, std::uint32_t schema) {
+  std::array<std::uint8_t, 4> number{};
+  store_be<std::uint32_t>(number.data(), schema);
+  const ByteView parts[] = {content.first(kMagic.size()), number,
+                            content.subspan(kMagic.size() + number.size())};
+  return sha256(parts);
+}
+
+}  // namespace
+
+Result<std::vector<std::uint8_t>> encode_header(const LedgerHeader& header) {
+  FUGO_ASSIGN(const auto rest, to_cbor(header));
+  std::vector<std::uint8_t> content(kMagic.begin(), kMagic.end());
+  content.resize(kMagic.size() + 4);
+  store_be<std::uint32_t>(&content[kMagic.size()], header.schema);
+  content.insert(content.end(), rest.begin(), rest.end());
+  FUGO_ASSIGN(const auto hash, header_hash(content, header.schema));
+  content.insert(content.end(), hash.begin(), hash.end());
+  return content;
+}
+
+Result<LedgerHeader> decode_header(ByteView content) {
+  if (content.size() < kMagic.size() + 4 + kHashBytes ||
+      !std::equal(kMagic.begin(), kMagic.end(), content.begin()))
+    return fail(ErrorCode::kDamaged, "is not the header of a ledger of fugo", "header",
+                "check the path, or restore a backup");
+  const ByteView hashed = content.first(content.size() - kHashBytes);
+  FUGO_ASSIGN(const auto hash, header_hash(hashed, kSchemaVersion));
+  const bool ours = std::equal(hash.begin(), hash.end(), content.end() - kHashBytes);
+  LedgerHeader header;
+  header.schema = load_be<std::uint32_t>(&content[kMagic.size()]);
+  if (header.schema != kSchemaVersion && !ours)
+    return fail(ErrorCode::kRefused,
+                "the ledger has schema " + std::to_string(header.schema) +
+                    ", this program knows schema " + std::to_string(kSchemaVersion),
+                "header",
+                header.schema > kSchemaVersion ? "install the version of fugo that wrote it"
+                                               : "open it with the version of fugo that wrote it");
+  if (header.schema != kSchemaVersion || !ours)
+    return fail(ErrorCode::kDamaged, "was changed since it was written", "header",
+                "restore a backup");
+  FUGO_TRY(from_cbor(hashed.subspan(kMagic.size() + 4), header));
+  return header;
+}
+
+}  // namespace fugo::keystore

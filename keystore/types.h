@@ -1,0 +1,239 @@
+// The rows of the ledger as values. Numbers in enums are stored: never change or reuse one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace fugo::keystore {
+
+using PersonId = std::uint32_t;       // position of a person, from 0, never reused
+using AgencyNumber = std::uint16_t;   // the ledger's own number of an agency, from 1
+using SegmentNumber = std::uint32_t;  // from 1
+using JobNumber = std::uint32_t;      // from 1
+using Generation = std::uint16_t;     // symbol version, from 1
+using FileNumber = std::uint64_t;     // from 1, never reused
+
+inline constexpr PersonId kNoPerson = 0xFFFFFFFF;
+inline constexpr SegmentNumber kNoSegment = 0;
+
+// CheckValue V tells the same person from a collision; a secret like the linkage symbol.
+using CheckValue = std::array<std::uint8_t, 8>;
+
+enum class PersonState : std::uint8_t { kActive = 1, kSuperseded = 2, kDeleted = 3 };
+
+// PersonRecord is what the ledger keeps of one person. Secret: lives in SecretArrays only.
+struct PersonRecord {
+  Block linkage_symbol;
+  CheckValue check_value{};
+  std::uint16_t counter = 0;  // disambiguation counter
+  Generation start = 1;       // the generation that this person's chain starts from
+  std::uint8_t method = 1;    // of the linkage symbol
+  PersonState state = PersonState::kActive;
+  PersonId predecessor = kNoPerson;
+  PersonId successor = kNoPerson;
+  SegmentNumber segment = kNoSegment;  // that made this person
+};
+
+// IndexEntry finds a person by linkage symbol. Sorted by (digest, id).
+struct IndexEntry {
+  std::uint64_t digest = 0;  // LedgerKeys::symbol_digests of the linkage symbol
+  PersonId id = 0;
+  std::uint32_t tag = 0;  // first 4 bytes of the check value, as keyed by symbol_tag
+};
+
+// IssuedKey and IssuedEntry: this agency was issued a symbol for this person, in this segment.
+// Sorted by (agency, id).
+struct IssuedKey {
+  AgencyNumber agency = 0;
+  PersonId id = 0;
+  friend auto operator<=>(const IssuedKey&, const IssuedKey&) = default;
+};
+struct IssuedEntry {
+  IssuedKey key;
+  SegmentNumber segment = kNoSegment;
+};
+
+enum class AgencyState : std::uint8_t { kActive = 1, kSuspended = 2, kClosed = 3 };
+
+// AgencyVersion is how an agency's symbols are made from one generation on.
+struct AgencyVersion {
+  Generation generation = 1;
+  std::uint8_t method = 1;
+  std::uint16_t key_version = 1;
+  Block parameter;  // P_a: 128 random bits, distinct for every agency and version
+  friend bool operator==(const AgencyVersion&, const AgencyVersion&) = default;
+};
+
+struct Agency {
+  AgencyNumber number = 0;
+  std::string code;
+  std::string name;
+  AgencyState state = AgencyState::kActive;
+  std::int64_t added = 0;               // seconds since 1970
+  std::vector<AgencyVersion> versions;  // oldest first; the last is the active one
+  friend bool operator==(const Agency&, const Agency&) = default;
+};
+
+enum class KeyState : std::uint8_t {
+  kPending = 1,
+  kActive = 2,
+  kAccepting = 3,
+  kRetired = 4,
+  kDestroyed = 5,
+  kChain = 6
+};
+
+// KeyRow is one key version in the registry; purpose and algorithm are hsm::KeyPurpose and
+// hsm::KeyAlgorithm as numbers (this layer does not know hsm).
+struct KeyRow {
+  std::uint8_t purpose = 0;
+  std::uint8_t algorithm = 0;
+  std::uint16_t version = 0;
+  KeyState state = KeyState::kPending;
+  Block fingerprint;
+  std::string label;
+  std::int64_t created = 0;
+  std::vector<std::uint8_t> public_key;  // of a signing key, else empty
+  friend bool operator==(const KeyRow&, const KeyRow&) = default;
+};
+
+enum class GenerationState : std::uint8_t {
+  kPending = 1,
+  kActive = 2,
+  kAccepting = 3,
+  kRetired = 4
+};
+
+// GenerationRow says which keys and methods make the symbols of one generation.
+struct GenerationRow {
+  Generation number = 1;
+  GenerationState state = GenerationState::kActive;
+  std::uint8_t linkage_method = 1;
+  std::uint16_t linkage_key = 1;  // version of K_link
+  Generation chained_from = 0;    // 0: made from resident codes
+  std::uint16_t agency_key = 1;
+  std::uint16_t record_key = 1;
+  std::int64_t created = 0;
+  friend bool operator==(const GenerationRow&, const GenerationRow&) = default;
+};
+
+enum class JobKind : std::uint8_t { kIssue = 1, kChange = 2, kDelete = 3 };
+enum class JobState : std::uint8_t {
+  kRunning = 1,
+  kAnswering = 2,
+  kAnswered = 3,
+  kDone = 4,
+  kRefused = 5,
+  kHeld = 6
+};
+
+// JobRow is one request file's way through the ledger, with all that was pinned at its start.
+struct JobRow {
+  JobNumber number = 0;
+  std::string id;
+  JobKind kind = JobKind::kIssue;
+  JobState state = JobState::kRunning;
+  std::array<std::uint8_t, 32> request_hmac{};
+  std::int64_t time = 0;  // pinned time of issue, seconds since 1970
+  std::string operator_name;
+  std::string order;             // work order, may be empty
+  std::string output_directory;  // absolute
+  Generation generation = 1;
+  std::uint64_t registry_version = 0;  // LedgerState::registry_version when it started
+  std::uint32_t segment_rows = 0;      // rows of a segment
+  std::uint64_t rows = 0;              // rows of the file
+  std::uint64_t rows_done = 0;         // rows behind committed segments
+  SegmentNumber first_segment = kNoSegment;
+  std::uint32_t segments = 0;  // committed
+  std::uint64_t count_new = 0, count_existing = 0, count_rejected = 0, people_new = 0;
+  std::array<std::uint8_t, 32> answers_digest{};  // of all answer files; zero until answering
+  bool accept_rejects = false;
+  bool check_digits = true;
+  // The registry as the job saw it: agencies below next_agency, these in these states, the rest
+  // active. So the same request is answered the same after an agency was suspended or added.
+  AgencyNumber next_agency = 1;
+  std::vector<std::uint64_t> suspended_agencies, closed_agencies;
+  friend bool operator==(const JobRow&, const JobRow&) = default;
+};
+
+// SegmentRow is one committed piece of a job.
+struct SegmentRow {
+  SegmentNumber number = 0;
+  JobNumber job = 0;
+  std::int64_t time = 0;        // the job's pinned time
+  std::uint64_t first_row = 0;  // in the file, from 0
+  std::uint32_t rows = 0;
+  std::uint32_t people_new = 0;
+  std::uint32_t issuances_new = 0;
+  friend bool operator==(const SegmentRow&, const SegmentRow&) = default;
+};
+
+// JournalEntry names who did what when. `details` is a JSON object without secrets.
+struct JournalEntry {
+  std::uint64_t sequence = 0;  // from 0
+  std::int64_t time = 0;
+  std::string operator_name;
+  std::string order;
+  std::string act;      // "init", "agency.add", "issue.start", "issue.segment", "issue.done", ...
+  std::string details;  // JSON
+  std::array<std::uint8_t, 32> previous{};  // hash of the entry before
+  std::array<std::uint8_t, 32> hash{};      // SHA-256 over previous and the encoded rest
+  friend bool operator==(const JournalEntry&, const JournalEntry&) = default;
+};
+
+// StatRow counts one day, agency and symbol version.
+struct StatRow {
+  std::string day;          // in the site's time zone, "2026-11-20"
+  AgencyNumber agency = 0;  // 0: rows rejected before their agency was known
+  Generation generation = 1;
+  std::uint64_t count_new = 0, count_existing = 0, count_rejected = 0;
+  friend bool operator==(const StatRow&, const StatRow&) = default;
+};
+
+// DigestSum is a sum modulo 2^256, little-endian limbs.
+struct DigestSum {
+  std::array<std::uint64_t, 4> limbs{};
+  void add(const DigestSum& other);
+  friend bool operator==(const DigestSum&, const DigestSum&) = default;
+};
+
+enum class FileKind : std::uint8_t { kPerson = 1, kIndex = 2, kIssued = 3 };
+
+// FileRow is one bulk data file that makes up the ledger: a row of the manifest.
+struct FileRow {
+  FileNumber number = 0;  // also its name: "data/0000000001.fugo"
+  FileKind kind = FileKind::kPerson;
+  Generation generation = 1;  // of persons and index; issued files say 0
+  PersonId first_id = 0;      // of a person file
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;             // exact length
+  std::array<std::uint8_t, 32> key{};  // random, this file's own; sealed with the row
+  friend bool operator==(const FileRow&, const FileRow&) = default;
+};
+
+// LedgerState is the one sealed row that ties all tables together; every commit rewrites it.
+struct LedgerState {
+  std::uint64_t commits = 0;
+  PersonId next_person = 0;
+  SegmentNumber next_segment = 1;
+  JobNumber next_job = 1;
+  AgencyNumber next_agency = 1;
+  FileNumber next_file = 1;
+  std::uint64_t registry_version = 0;  // bumped when an agency, key or generation changes
+  std::uint64_t issuances = 0;
+  JobNumber open_job = 0;   // the unfinished job, or 0
+  DigestSum people_digest;  // over people
+  DigestSum issued_digest;  // over issuances, without times
+  DigestSum times_digest;   // over issuances with their times
+  std::uint64_t journal_entries = 0;
+  std::array<std::uint8_t, 32> journal_head{};
+  std::vector<std::uint64_t> table_rows;  // number of rows of each table, by table number
+  DigestSum rows_digest;                  // keyed, over every sealed row but this one
+  friend bool operator==(const LedgerState&, const LedgerState&) = default;
+};
+
+}  // namespace fugo::keystore

@@ -1,0 +1,189 @@
+#include "keystore/update.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/text.h"
+
+namespace fugo::keystore {
+namespace {
+
+tl::unexpected<Error> refused(std::string what, Table table, std::string hint = {}) {
+  return fail(ErrorCode::kRefused, std::move(what),
+              std::string("ledger, table ") + table_name(table), std::move(hint));
+}
+
+// still_to_do: states of a job that holds the ledger until it is answered.
+bool still_to_do(JobState state) {
+  return state == JobState::kRunning || state == JobState::kAnswering;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SmallRowUpdate>> SmallRowUpdate::begin(
+    std::shared_ptr<Environment> environment, std::shared_ptr<const Sealer> sealer) {
+  FUGO_ASSIGN(auto transaction, WriteTransaction::begin(std::move(environment)));
+  std::unique_ptr<SmallRowUpdate> made(
+      new SmallRowUpdate(std::move(transaction), std::move(sealer)));
+  FUGO_ASSIGN(made->state_, read_state(*made->transaction_, *made->sealer_));
+  return made;
+}
+
+Result<std::unique_ptr<SmallRowUpdate>> SmallRowUpdate::begin_empty(
+    std::shared_ptr<Environment> environment, std::shared_ptr<const Sealer> sealer,
+    ByteView header) {
+  FUGO_ASSIGN(auto transaction, WriteTransaction::begin(std::move(environment)));
+  FUGO_TRY(transaction->put(RowKey(Table::kHeader).bytes(), header));
+  std::unique_ptr<SmallRowUpdate> made(
+      new SmallRowUpdate(std::move(transaction), std::move(sealer)));
+  made->state_.table_rows.assign(kTableCount, 0);
+  return made;
+}
+
+Status SmallRowUpdate::load_agencies() {
+  if (agencies_loaded_) return {};
+  FUGO_ASSIGN(auto rows, all_rows<Agency>(*transaction_, *sealer_, Table::kAgencies));
+  for (Agency& row : rows) {
+    codes_[row.code] = row.number;
+    for (const AgencyVersion& version : row.versions) parameters_[version.parameter] = row.number;
+    const AgencyNumber number = row.number;
+    agencies_[number] = std::move(row);
+  }
+  agencies_loaded_ = true;
+  return {};
+}
+
+Status SmallRowUpdate::put_agency(const Agency& agency) {
+  FUGO_TRY(load_agencies());
+  Agency row = agency;
+  if (row.number != 0 && !agencies_.contains(row.number))
+    return fail(ErrorCode::kInternal, "an agency number that was not given", "put_agency");
+  if (const auto found = codes_.find(row.code);
+      found != codes_.end() && found->second != row.number)
+    return refused("agency " + row.code + " exists already", Table::kAgencies,
+                   "an agency's code is its name for ever; change the existing one");
+  // Two agencies with the same parameter would get the same symbols, and could match their people.
+  std::set<Block> own;
+  for (const AgencyVersion& version : row.versions) {
+    const auto found = parameters_.find(version.parameter);
+    if (!own.insert(version.parameter).second ||
+        (found != parameters_.end() && found->second != row.number))
+      return refused("agency " + row.code + " has an agency parameter that is in use",
+                     Table::kAgencies, "draw a new one from the token");
+  }
+  if (row.number == 0) {
+    if (state_.next_agency == std::numeric_limits<AgencyNumber>::max())
+      return refused("the ledger has as many agencies as it can number", Table::kAgencies);
+    row.number = state_.next_agency++;
+  }
+  FUGO_TRY(writer_.put(row));
+  if (const auto old = agencies_.find(row.number); old != agencies_.end()) {
+    codes_.erase(old->second.code);
+    for (const AgencyVersion& version : old->second.versions) parameters_.erase(version.parameter);
+  }
+  codes_[row.code] = row.number;
+  for (const AgencyVersion& version : row.versions) parameters_[version.parameter] = row.number;
+  agencies_[row.number] = row;
+  ++state_.registry_version;
+  return {};
+}
+
+Status SmallRowUpdate::put_key(const KeyRow& key) {
+  FUGO_TRY(writer_.put(key));
+  ++state_.registry_version;
+  return {};
+}
+
+Status SmallRowUpdate::put_generation(const GenerationRow& row) {
+  FUGO_TRY(writer_.put(row));
+  ++state_.registry_version;
+  return {};
+}
+
+Result<JobNumber> SmallRowUpdate::put_job(const JobRow& job) {
+  JobRow row = job;
+  FUGO_ASSIGN(const RowKey id_key, sealer_->job_id_key(row.id));
+  FUGO_ASSIGN(const auto known, get_row<JobIdRow>(*transaction_, *sealer_, id_key));
+  if (row.number == 0) {
+    if (known)
+      return refused("request " + row.id + " is known already", Table::kJobs,
+                     "give the request another id");
+    row.number = state_.next_job++;
+    FUGO_TRY(writer_.put(id_key, JobIdRow{row.number}));
+  } else if (!known || known->number != row.number) {
+    return fail(ErrorCode::kInternal, "a job's number and id do not belong together", "put_job");
+  }
+  if (still_to_do(row.state)) {
+    if (state_.open_job != 0 && state_.open_job != row.number)
+      return refused("another job is unfinished", Table::kJobs, "let it finish first");
+    state_.open_job = row.number;
+  } else if (state_.open_job == row.number) {
+    state_.open_job = 0;
+  }
+  FUGO_TRY(writer_.put(row));
+  return row.number;
+}
+
+Status SmallRowUpdate::add_stats(std::span<const StatRow> rows) {
+  std::map<std::string, std::vector<StatRow>> days;
+  for (const StatRow& row : rows) days[row.day].push_back(row);
+  for (const auto& [day, added] : days) {
+    FUGO_ASSIGN(const RowKey key, sealer_->day_key(day));
+    FUGO_ASSIGN(const auto stored, get_row<StatDay>(*transaction_, *sealer_, key));
+    std::map<std::pair<AgencyNumber, Generation>, StatRow> sums;
+    if (stored)
+      for (const StatRow& row : stored->rows) sums[{row.agency, row.generation}] = row;
+    for (const StatRow& row : added) {
+      StatRow& sum = sums.try_emplace({row.agency, row.generation},
+                                      StatRow{day, row.agency, row.generation, 0, 0, 0})
+                         .first->second;
+      sum.count_new += row.count_new;
+      sum.count_existing += row.count_existing;
+      sum.count_rejected += row.count_rejected;
+    }
+    StatDay total{day, {}};
+    for (auto& [key_unused, row] : sums) total.rows.push_back(std::move(row));
+    FUGO_TRY(writer_.put(key, total));
+  }
+  return {};
+}
+
+Status SmallRowUpdate::append_journal(const Actor& actor, const std::string& act,
+                                      const std::string& details_json) {
+  JournalEntry entry;
+  entry.time = unix_now();
+  entry.operator_name = actor.operator_name;
+  entry.order = actor.order;
+  entry.act = act;
+  entry.details = details_json;
+  return append_entry(std::move(entry));
+}
+
+Status SmallRowUpdate::append_entry(JournalEntry entry) {
+  entry.sequence = state_.journal_entries;
+  entry.previous = state_.journal_head;
+  FUGO_ASSIGN(entry.hash, journal_hash(entry));
+  FUGO_TRY(writer_.put(entry));
+  ++state_.journal_entries;
+  state_.journal_head = entry.hash;
+  return {};
+}
+
+Status SmallRowUpdate::erase_file(const FileRow& row) {
+  FUGO_ASSIGN(const auto stored, get_row<FileRow>(*transaction_, *sealer_, key_of(row)));
+  if (!stored || *stored != row)
+    return fail(ErrorCode::kInternal, "a merged file is not in the manifest any more",
+                "ledger, table manifest");
+  return writer_.erase(key_of(row));
+}
+
+Status SmallRowUpdate::commit() {
+  if (committed_) return {};
+  ++state_.commits;
+  FUGO_TRY(writer_.write_state());
+  FUGO_TRY(transaction_->commit());
+  committed_ = true;
+  return {};
+}
+
+}  // namespace fugo::keystore

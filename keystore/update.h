@@ -1,0 +1,66 @@
+// Update over an LMDB write transaction: the rules of the registries, of jobs and of the journal.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "keystore/ledger.h"
+#include "keystore/tables.h"
+
+namespace fugo::keystore {
+
+// SmallRowUpdate is the Update that Ledger::begin gives; commit_segment and merges work through it
+// too, with the functions that are not in Update.
+class SmallRowUpdate final : public Update {
+ public:
+  // begin waits for other writers and reads the state.
+  [[nodiscard]] static Result<std::unique_ptr<SmallRowUpdate>> begin(
+      std::shared_ptr<Environment> environment, std::shared_ptr<const Sealer> sealer);
+  // begin_empty is for Ledger::create: writes the header's row, and starts with a fresh state.
+  [[nodiscard]] static Result<std::unique_ptr<SmallRowUpdate>> begin_empty(
+      std::shared_ptr<Environment> environment, std::shared_ptr<const Sealer> sealer,
+      ByteView header);
+
+  LedgerState& state() override { return state_; }
+  Status put_agency(const Agency& agency) override;
+  Status put_key(const KeyRow& key) override;
+  Status put_generation(const GenerationRow& row) override;
+  Result<JobNumber> put_job(const JobRow& job) override;
+  Status add_stats(std::span<const StatRow> rows) override;
+  Status append_journal(const Actor& actor, const std::string& act,
+                        const std::string& details_json) override;
+  // commit is once; a second one does nothing.
+  Status commit() override;
+
+  // append_entry gives sequence, previous and hash; the rest is the caller's.
+  [[nodiscard]] Status append_entry(JournalEntry entry);
+  [[nodiscard]] Status put_segment(const SegmentRow& row) { return writer_.put(row); }
+  [[nodiscard]] Status put_file(const FileRow& row) { return writer_.put(row); }
+  // erase_file removes a manifest row; kInternal when it is not exactly this one.
+  [[nodiscard]] Status erase_file(const FileRow& row);
+  [[nodiscard]] Status put_patch(const PersonPatch& row) { return writer_.put(row); }
+
+ private:
+  SmallRowUpdate(std::unique_ptr<WriteTransaction> transaction,
+                 std::shared_ptr<const Sealer> sealer)
+      : transaction_(std::move(transaction)),
+        sealer_(std::move(sealer)),
+        writer_(*transaction_, *sealer_, state_) {}
+  [[nodiscard]] Status load_agencies();
+
+  std::unique_ptr<WriteTransaction> transaction_;
+  std::shared_ptr<const Sealer> sealer_;
+  LedgerState state_;
+  RowWriter writer_;
+  bool committed_ = false;
+  // Every agency, read at the first put_agency: importing thousands compares each with all.
+  bool agencies_loaded_ = false;
+  std::map<AgencyNumber, Agency> agencies_;
+  std::map<std::string, AgencyNumber> codes_;
+  std::map<Block, AgencyNumber> parameters_;
+};
+
+}  // namespace fugo::keystore

@@ -1,0 +1,47 @@
+// Checking that the ledger's content holds together: every byte of the bulk files, every person,
+// every index entry, every issuance, and the sums that the sealed state keeps of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "base/result.h"
+#include "keystore/content_digest.h"
+#include "keystore/ledger_keys.h"
+#include "keystore/snapshot.h"
+#include "keystore/types.h"
+
+namespace fugo::keystore {
+
+// VerifyInput is one consistent view: everything as of the same commit. References must outlive
+// the call.
+struct VerifyInput {
+  const Snapshot& snapshot;
+  const LedgerKeys& keys;
+  const ContentDigest& digest;
+  const std::vector<Agency>& agencies;
+  const std::vector<SegmentRow>& segments;
+  const LedgerState& state;
+  Generation generation = 1;  // whose linkage symbols the digest is made of
+  std::size_t threads = 2;
+  std::size_t people_at_once = 1U << 22U;  // for each thread; about 60 bytes each
+  std::size_t max_findings = 20;
+};
+
+// VerifyProgress is told, from any thread but one call at a time, how much of the work is done.
+using VerifyProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)>;
+
+// verify_content returns the first `max_findings` findings; none: the content holds together. A
+// finding is a kDamaged error that names the place and no secret. An error instead of findings:
+// the check could not be made (memory, libcrypto).
+//   - every block of every file authenticates; length, order, padding and fences are right
+//   - every person that is not deleted has exactly one index entry, with digest and tag of its
+//     record; no other entries; no two people of a generation share a linkage symbol
+//   - every person, predecessor and successor, and every issuance's agency, person and segment
+//     exist; no issuance is there twice; deleted people have none
+//   - numbers of people and issuances and the three digest sums are those of the state
+[[nodiscard]] Result<std::vector<Error>> verify_content(const VerifyInput& input,
+                                                        const VerifyProgress& progress = {});
+
+}  // namespace fugo::keystore

@@ -1,0 +1,174 @@
+#include "keystore/verify_rules.h"
+
+#include <algorithm>
+#include <set>
+
+namespace fugo::keystore {
+namespace {
+
+std::string numbered(const char* what, std::uint64_t number) {
+  return std::string(what) + " " + std::to_string(number);
+}
+
+bool still_to_do(JobState state) {
+  return state == JobState::kRunning || state == JobState::kAnswering;
+}
+
+}  // namespace
+
+void check_journal(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
+  std::array<std::uint8_t, 32> previous{};
+  std::uint64_t next = 0;
+  for (const JournalEntry& entry : rows.journal) {
+    if (entry.sequence != next || entry.previous != previous)
+      findings.add(numbered("the chain is broken at entry", next), place(Table::kJournal));
+    previous = entry.hash;  // which was compared with the entry when it was decoded
+    next = entry.sequence + 1;
+  }
+  if (next != state.journal_entries || previous != state.journal_head)
+    findings.add("the chain does not end at the head that the state names", place(Table::kJournal));
+}
+
+void check_registries(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
+  std::set<Generation> generations;
+  std::set<std::uint16_t> key_versions;
+  std::size_t active = 0;
+  for (const KeyRow& key : rows.keys) key_versions.insert(key.version);
+  for (const GenerationRow& row : rows.generations) {
+    generations.insert(row.number);
+    active += row.state == GenerationState::kActive ? 1 : 0;
+    if (row.chained_from >= row.number)
+      findings.add(numbered("chained from a later one: generation", row.number),
+                   place(Table::kGenerations));
+  }
+  if (active > 1) findings.add("more than one is active", place(Table::kGenerations));
+  std::map<std::string, AgencyNumber> codes;
+  std::map<Block, AgencyNumber> parameters;
+  for (const Agency& agency : rows.agencies) {
+    const auto wrong = [&](const char* what) {
+      findings.add(std::string(what) + " (agency " + agency.code + ")", place(Table::kAgencies));
+    };
+    if (agency.number >= state.next_agency) wrong("its number was never given");
+    if (!codes.emplace(agency.code, agency.number).second) wrong("its code is given twice");
+    if (agency.versions.empty()) wrong("it has no version");
+    for (const AgencyVersion& version : agency.versions) {
+      if (!parameters.emplace(version.parameter, agency.number).second)
+        wrong("its agency parameter is used twice");
+      if (!generations.contains(version.generation)) wrong("its generation is not registered");
+      if (!key_versions.empty() && !key_versions.contains(version.key_version))
+        wrong("its key version is not registered");
+    }
+  }
+}
+
+Status check_jobs(const AllRows& rows, const LedgerState& state, const Sealer& sealer,
+                  TableFindings& findings) {
+  bool open_seen = state.open_job == 0;
+  for (const JobRow& job : rows.jobs) {
+    const auto wrong = [&](const char* what) {
+      findings.add(std::string(what) + numbered(": job", job.number), place(Table::kJobs));
+    };
+    FUGO_ASSIGN(const RowKey key, sealer.job_id_key(job.id));
+    const auto known = rows.job_ids.find({key.bytes().begin(), key.bytes().end()});
+    if (known == rows.job_ids.end() || known->second != job.number)
+      wrong("its id does not lead to it");
+    if (job.number >= state.next_job) wrong("its number was never given");
+    if (job.rows_done > job.rows) wrong("more rows are done than there are");
+    if (still_to_do(job.state) && job.number != state.open_job)
+      wrong("it is unfinished, and the state does not say so");
+    open_seen = open_seen || job.number == state.open_job;
+  }
+  if (!open_seen) findings.add("the unfinished job is missing", place(Table::kJobs));
+  if (rows.job_ids.size() != rows.jobs.size())
+    findings.add("there are more or fewer ids than jobs", place(Table::kJobIds));
+  return {};
+}
+
+void check_segments(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
+  const auto where = place(Table::kSegments);
+  struct Sum {
+    std::uint64_t rows = 0, people = 0, issuances = 0;
+    std::uint32_t segments = 0;
+  };
+  std::map<JobNumber, Sum> sums;
+  std::map<JobNumber, const JobRow*> jobs;
+  for (const JobRow& job : rows.jobs) jobs[job.number] = &job;
+  Sum all;
+  SegmentNumber next = 1;
+  for (const SegmentRow& row : rows.segments) {
+    if (row.number != next) findings.add(numbered("missing: segment", next), where);
+    next = row.number + 1;
+    Sum& sum = sums[row.job];
+    const auto job = jobs.find(row.job);
+    if (job == jobs.end()) {
+      findings.add(numbered("of no job: segment", row.number), where);
+    } else if (row.number != job->second->first_segment + sum.segments ||
+               row.first_row != sum.rows || row.time != job->second->time) {
+      findings.add(numbered("does not follow on within its job: segment", row.number), where);
+    }
+    ++sum.segments;
+    sum.rows += row.rows;
+    sum.people += row.people_new;
+    sum.issuances += row.issuances_new;
+    all.people += row.people_new;
+    all.issuances += row.issuances_new;
+  }
+  for (const auto& [number, job] : jobs) {
+    const Sum& sum = sums[number];
+    if (job->segments != sum.segments || job->rows_done != sum.rows ||
+        job->people_new != sum.people || job->count_new != sum.issuances)
+      findings.add(numbered("its counts are not those of its segments: job", number),
+                   place(Table::kJobs));
+  }
+  if (next != state.next_segment || all.people != state.next_person ||
+      all.issuances != state.issuances)
+    findings.add("the sums over all segments are not those of the state", where);
+}
+
+void check_manifest(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
+  const auto where = place(Table::kManifest);
+  std::map<Generation, std::uint64_t> people, index;
+  std::vector<const FileRow*> person_files;
+  std::uint64_t issued = 0;
+  for (const FileRow& row : rows.files) {
+    if (row.number >= state.next_file)
+      findings.add(numbered("its number was never given: file", row.number), where);
+    if (row.kind == FileKind::kPerson) person_files.push_back(&row);
+    if (row.kind == FileKind::kIndex) index[row.generation] += row.entries;
+    if (row.kind == FileKind::kIssued) issued += row.entries;
+  }
+  std::sort(person_files.begin(), person_files.end(), [](const FileRow* a, const FileRow* b) {
+    return std::pair(a->generation, a->first_id) < std::pair(b->generation, b->first_id);
+  });
+  for (const FileRow* row : person_files) {
+    if (row->first_id != people[row->generation])
+      findings.add(numbered("does not follow on: person file", row->number), where);
+    people[row->generation] = row->first_id + row->entries;
+  }
+  for (const GenerationRow& row : rows.generations) {
+    if (people[row.number] != index[row.number])
+      findings.add(numbered("has more or fewer index entries than people: generation", row.number),
+                   where);
+    if (row.state == GenerationState::kActive && people[row.number] != state.next_person)
+      findings.add(numbered("does not hold all people: generation", row.number), where);
+  }
+  if (issued != state.issuances)
+    findings.add("holds more or fewer issuances than the state says", where);
+  for (const PersonId id : rows.patched)
+    if (id >= state.next_person)
+      findings.add(numbered("of no person: patch", id), place(Table::kPatches));
+}
+
+void check_statistics(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
+  std::uint64_t issued = 0;
+  for (const StatDay& day : rows.days)
+    for (const StatRow& row : day.rows) {
+      issued += row.count_new;
+      if (row.agency >= state.next_agency)
+        findings.add("counts an agency that there is not, on " + day.day, place(Table::kStats));
+    }
+  if (issued != state.issuances)
+    findings.add("the sum of new symbols is not the state's", place(Table::kStats));
+}
+
+}  // namespace fugo::keystore

@@ -1,0 +1,15 @@
+// The lock that makes one process the ledger's writer, for those who need it without opening it.
+#pragma once
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace fugo::keystore {
+
+// take_writer_lock locks writer.lock for as long as the descriptor is open; the system releases it
+// when the process dies. kRefused, naming the holder's process, when somebody has it.
+[[nodiscard]] Result<UniqueFd> take_writer_lock(const std::filesystem::path& directory);
+
+}  // namespace fugo::keystore

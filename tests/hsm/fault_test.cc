@@ -1,0 +1,197 @@
+// Faults of the device in the middle of work, by a module that wraps the real one.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "hsm/setup.h"
+#include "tests/hsm/raw_session.h"
+#include "tests/hsm/token_fixture.h"
+
+namespace fugo::hsm::testing {
+namespace {
+
+constexpr KeyName kLinkageKey{KeyPurpose::kLinkage, KeyAlgorithm::kAes256, 1};
+constexpr KeyName kAgencyKey{KeyPurpose::kAgency, KeyAlgorithm::kAes256, 1};
+constexpr KeyName kLinkageHmac{KeyPurpose::kLinkage, KeyAlgorithm::kHmacSha256, 1};
+
+template <typename F>
+F* fault_function(const char* name) {
+  static void* library = ::dlopen(FUGO_FAULT_MODULE, RTLD_NOW | RTLD_LOCAL);
+  auto* function = reinterpret_cast<F*>(::dlsym(library, name));
+  if (function == nullptr) std::abort();
+  return function;
+}
+void arm(const char* function, int passes, CK_RV rv) {
+  ASSERT_TRUE(
+      fault_function<bool(const char*, int, CK_RV)>("fugo_fault_arm")(function, passes, rv));
+}
+int left(const char* function) {
+  return fault_function<int(const char*)>("fugo_fault_left")(function);
+}
+void swap_to(CK_OBJECT_HANDLE key) {
+  fault_function<void(CK_OBJECT_HANDLE)>("fugo_fault_swap")(key);
+}
+void flip(bool on) { fault_function<void(bool)>("fugo_fault_flip")(on); }
+
+TokenSettings faulty(TokenSettings settings) {
+  settings.module = FUGO_FAULT_MODULE;
+  settings.max_bytes_per_call = 64 * 1024;
+  return settings;
+}
+
+// evaluate encrypts 0, 1, 2 ... and counts what was drained.
+Status evaluate(Token& token, const Key& key, std::vector<Block>& to, std::size_t& drained) {
+  std::atomic<std::size_t> count{0};
+  auto done = token.encrypt(
+      key, to.size(),
+      [](std::size_t first, std::span<Block> blocks) {
+        for (std::size_t i = 0; i < blocks.size(); ++i) {
+          blocks[i] = Block{};
+          store_be<std::uint64_t>(blocks[i].bytes.data(), first + i);
+        }
+      },
+      [&](std::size_t first, std::span<const Block> blocks) {
+        std::copy(blocks.begin(), blocks.end(), to.begin() + static_cast<std::ptrdiff_t>(first));
+        count += blocks.size();
+      });
+  drained = count;
+  return done;
+}
+
+class Faults : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    token_ = *Token::open(faulty(shared_tokens().issuing));
+    key_ = find_shared(*token_, kLinkageKey);
+    std::size_t drained = 0;
+    ASSERT_TRUE(evaluate(*token_, key_, right_, drained));
+    ASSERT_EQ(drained, right_.size());
+  }
+  void TearDown() override {
+    swap_to(CK_INVALID_HANDLE);
+    flip(false);
+    arm("C_Encrypt", -1, CKR_OK);
+  }
+  std::shared_ptr<Token> token_;
+  Key key_;
+  std::vector<Block> right_{20'000};
+};
+
+TEST_F(Faults, EveryErrorThatSpoilsASessionIsRecoveredFrom) {
+  for (const CK_RV rv :
+       {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_USER_NOT_LOGGED_IN, CKR_DEVICE_ERROR,
+        CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_OBJECT_HANDLE_INVALID, CKR_GENERAL_ERROR}) {
+    arm("C_Encrypt", 2, rv);
+    std::vector<Block> again(right_.size());
+    std::size_t drained = 0;
+    const auto done = evaluate(*token_, key_, again, drained);
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_LT(left("C_Encrypt"), 0);  // it happened
+    EXPECT_EQ(drained, right_.size());
+    EXPECT_TRUE(again == right_) << rv_name(rv);
+  }
+}
+
+TEST_F(Faults, OtherErrorsAreReportedByName) {
+  arm("C_Encrypt", 0, CKR_DATA_INVALID);
+  std::vector<Block> again(right_.size());
+  std::size_t drained = 0;
+  const auto done = evaluate(*token_, key_, again, drained);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kHsm);
+  EXPECT_EQ(done.error().native, CKR_DATA_INVALID);
+  EXPECT_NE(done.error().message().find("C_Encrypt: the token answered CKR_DATA_INVALID"),
+            std::string::npos);
+}
+
+TEST_F(Faults, AnotherKeyBehindTheHandleIsFoundAndNothingIsUsed) {
+  auto session = open_raw(shared_tokens().issuing);
+  ASSERT_TRUE(session);
+  const auto other = find_one_key(session->functions(), session->handle(), kAgencyKey);
+  ASSERT_TRUE(other);
+  swap_to(*other);
+  std::vector<Block> again(right_.size());
+  std::size_t drained = 1;
+  const auto done = evaluate(*token_, key_, again, drained);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kHsm);
+  EXPECT_NE(done.error().what.find("known block"), std::string::npos);
+  EXPECT_EQ(drained, 0U);
+}
+
+TEST_F(Faults, AFlippedBitOfTheKnownBlockIsFound) {
+  flip(true);
+  std::vector<Block> again(right_.size());
+  std::size_t drained = 1;
+  EXPECT_FALSE(evaluate(*token_, key_, again, drained));
+  EXPECT_EQ(drained, 0U);
+}
+
+TEST_F(Faults, SignaturesRecoverToo) {
+  const Key key = find_shared(*token_, kLinkageHmac);
+  SecretBytes<16> one, two;
+  ASSERT_TRUE(token_->sign(key, as_bytes("message"), one.bytes()));
+  arm("C_Sign", 0, CKR_DEVICE_ERROR);
+  ASSERT_TRUE(token_->sign(key, as_bytes("message"), two.bytes()));
+  EXPECT_TRUE(equal_in_constant_time(one.bytes(), two.bytes()));
+}
+
+// All sessions gone, as after the token was pulled: login and handles are gone with them.
+TEST_F(Faults, ComesBackAfterAllSessionsWereClosed) {
+  {
+    auto session = open_raw(shared_tokens().issuing);
+    ASSERT_TRUE(session);
+    CK_SESSION_INFO info{};
+    ASSERT_EQ(session->functions()->C_GetSessionInfo(session->handle(), &info), CKR_OK);
+    ASSERT_EQ(session->functions()->C_CloseAllSessions(info.slotID), CKR_OK);
+  }
+  std::vector<Block> again(right_.size());
+  std::size_t drained = 0;
+  const auto done = evaluate(*token_, key_, again, drained);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(again == right_);
+}
+
+// Every call of a ceremony that can fail does, once: nothing may be left in any target.
+TEST(CeremonyFaults, AFailureInTheMiddleLeavesNothing) {
+  const auto one = make_scratch_token("undo-one", TokenRole::kIssuing);
+  const auto two = make_scratch_token("undo-two", TokenRole::kLinking);
+  const std::vector<CeremonyTarget> targets = {{faulty(one.settings), one.so_pin_file},
+                                               {faulty(two.settings), {}}};
+  const std::vector<KeyName> names = {
+      kAgencyKey, kLinkageKey, {KeyPurpose::kJournal, KeyAlgorithm::kEcP256, 1}};
+  const auto recovery = make_recovery_key_pair(shared_directory() / "undo-recovery");
+  ASSERT_TRUE(recovery);
+  const auto package = shared_directory() / "undo.json";
+  struct Point {
+    const char* function;
+    int passes;
+  };
+  // In order of the ceremony: wrapping; the first target's public key, the last of its objects;
+  // the second target's key, after the first target's transport key and three keys.
+  for (const Point at :
+       {Point{"C_WrapKey", 5}, Point{"C_CreateObject", 3}, Point{"C_UnwrapKey", 4}}) {
+    SCOPED_TRACE(std::string(at.function) + " " + std::to_string(at.passes));
+    arm(at.function, at.passes, CKR_DEVICE_ERROR);
+    const auto made = run_ceremony(targets, names, recovery->public_key, package);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().native, CKR_DEVICE_ERROR) << made.error().message();
+    EXPECT_FALSE(std::filesystem::exists(package));
+    for (const auto& token : {one, two}) {
+      auto session = open_raw(token.settings);
+      ASSERT_TRUE(session);
+      Template anything;
+      EXPECT_TRUE(find_objects(session->functions(), session->handle(), anything)->empty());
+    }
+  }
+  const auto made = run_ceremony(targets, names, recovery->public_key, package);
+  ASSERT_TRUE(made) << made.error().message();
+  const auto again = run_ceremony(targets, names, recovery->public_key, package.string() + "2");
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, ErrorCode::kRefused);
+  EXPECT_TRUE((*Token::open(one.settings))->find_key(kLinkageKey, made->keys[1].fingerprint));
+}
+
+}  // namespace
+}  // namespace fugo::hsm::testing

@@ -1,0 +1,224 @@
+// What somebody with the PIN might try: refused by the token itself, or found out by fugo.
+#include <gtest/gtest.h>
+
+#include "tests/hsm/raw_session.h"
+#include "tests/hsm/token_fixture.h"
+
+namespace fugo::hsm::testing {
+namespace {
+
+constexpr KeyName kLinkageKey{KeyPurpose::kLinkage, KeyAlgorithm::kAes256, 1};
+constexpr KeyName kSpare{KeyPurpose::kRecord, KeyAlgorithm::kAes256, 77};
+
+std::string text(CK_RV rv) { return rv_name(rv); }
+
+// Attempts is what each key of a token is tried with.
+class Attempts {
+ public:
+  Attempts(Session& session, CK_OBJECT_HANDLE key) : session_(session), key_(key) {}
+  // In a session of its own, which an operation that did begin does not outlive.
+  CK_RV init(CK_C_EncryptInit function, CK_MECHANISM_TYPE mechanism) {
+    CK_SESSION_INFO info{};
+    CK_SESSION_HANDLE own = CK_INVALID_HANDLE;
+    EXPECT_EQ(functions().C_GetSessionInfo(session_.handle(), &info), CKR_OK);
+    EXPECT_EQ(functions().C_OpenSession(info.slotID, CKF_SERIAL_SESSION, nullptr, nullptr, &own),
+              CKR_OK);
+    CK_BYTE iv[16] = {};
+    const bool cbc = mechanism == CKM_AES_CBC;
+    CK_MECHANISM with{mechanism, cbc ? iv : nullptr, cbc ? sizeof(iv) : 0};
+    const CK_RV rv = function(own, &with, key_);
+    EXPECT_EQ(functions().C_CloseSession(own), CKR_OK);
+    return rv;
+  }
+  CK_RV value() {
+    CK_BYTE bytes[512];
+    CK_ATTRIBUTE query{CKA_VALUE, bytes, sizeof(bytes)};
+    return functions().C_GetAttributeValue(session_.handle(), key_, &query, 1);
+  }
+  CK_RV set(CK_ATTRIBUTE_TYPE type, bool to) {
+    Template change;
+    change.flag(type, to);
+    return functions().C_SetAttributeValue(session_.handle(), key_, change.data(), 1);
+  }
+  CK_RV copy(CK_ATTRIBUTE_TYPE type, bool to) {
+    Template change;
+    change.flag(CKA_TOKEN, false).flag(type, to);
+    CK_OBJECT_HANDLE made = CK_INVALID_HANDLE;
+    return functions().C_CopyObject(session_.handle(), key_, change.data(), change.size(), &made);
+  }
+  CK_RV wrap_by(CK_OBJECT_HANDLE wrapping) {
+    CK_MECHANISM mechanism{CKM_AES_KEY_WRAP_PAD, nullptr, 0};
+    CK_BYTE blob[512];
+    CK_ULONG size = sizeof(blob);
+    return functions().C_WrapKey(session_.handle(), &mechanism, wrapping, key_, blob, &size);
+  }
+  CK_RV wrap(CK_OBJECT_HANDLE other) {
+    CK_MECHANISM mechanism{CKM_AES_KEY_WRAP, nullptr, 0};
+    CK_BYTE blob[512];
+    CK_ULONG size = sizeof(blob);
+    return functions().C_WrapKey(session_.handle(), &mechanism, key_, other, blob, &size);
+  }
+  CK_FUNCTION_LIST& functions() { return *session_.functions(); }
+
+ private:
+  Session& session_;
+  CK_OBJECT_HANDLE key_;
+};
+
+CK_OBJECT_HANDLE make_wrapping_key(Session& session) {
+  Template made;
+  made.number(CKA_VALUE_LEN, 32)
+      .flag(CKA_TOKEN, false)
+      .flag(CKA_WRAP, true)
+      .flag(CKA_EXTRACTABLE, true)
+      .flag(CKA_SENSITIVE, false);
+  CK_MECHANISM mechanism{CKM_AES_KEY_GEN, nullptr, 0};
+  CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+  EXPECT_EQ(session.functions()->C_GenerateKey(session.handle(), &mechanism, made.data(),
+                                               made.size(), &key),
+            CKR_OK);
+  return key;
+}
+
+void try_everything(Session& session, const KeyName& name, const KeyUses& uses,
+                    CK_OBJECT_HANDLE wrapping) {
+  const auto found = find_one_key(session.functions(), session.handle(), name);
+  ASSERT_TRUE(found) << found.error().message();
+  Attempts key(session, *found);
+  auto& f = key.functions();
+  const bool aes = name.algorithm == KeyAlgorithm::kAes256;
+  const auto mechanism = mechanisms_of(name.algorithm, uses).front();
+  if (aes) {
+    EXPECT_EQ(key.init(f.C_EncryptInit, CKM_AES_ECB) == CKR_OK, uses.encrypt);
+    EXPECT_EQ(key.init(f.C_DecryptInit, CKM_AES_ECB) == CKR_OK, uses.decrypt);
+    EXPECT_NE(key.init(f.C_EncryptInit, CKM_AES_CBC), CKR_OK);
+    EXPECT_NE(key.init(f.C_DecryptInit, CKM_AES_CBC), CKR_OK);
+  }
+  EXPECT_NE(key.init(f.C_SignInit, CKM_AES_CMAC), CKR_OK);
+  EXPECT_NE(key.init(f.C_VerifyInit, aes ? CKM_AES_CMAC : mechanism), CKR_OK);
+  EXPECT_NE(key.value(), CKR_OK);
+  EXPECT_NE(key.wrap(wrapping), CKR_OK);
+  EXPECT_EQ(text(key.wrap_by(wrapping)), "CKR_KEY_UNEXTRACTABLE");
+  for (const FlagRule& rule : flag_rules(name.algorithm, uses)) {
+    EXPECT_NE(key.set(rule.type, !rule.value), CKR_OK) << rule.name;
+    EXPECT_NE(key.copy(rule.type, !rule.value), CKR_OK) << rule.name;
+  }
+}
+
+class MisuseOfEachRole : public ::testing::TestWithParam<TokenRole> {};
+INSTANTIATE_TEST_SUITE_P(Roles, MisuseOfEachRole,
+                         ::testing::Values(TokenRole::kIssuing, TokenRole::kLinking,
+                                           TokenRole::kStandby));
+
+TEST_P(MisuseOfEachRole, EveryForbiddenUseIsRefusedByTheToken) {
+  auto session = open_raw(shared_tokens().settings(GetParam()));
+  ASSERT_TRUE(session) << session.error().message();
+  const auto wrapping = make_wrapping_key(*session);
+  for (const KeyName& name : shared_tokens().names) {
+    SCOPED_TRACE(key_label(name));
+    const auto placement = placement_of(name, GetParam());
+    if (placement.present)
+      try_everything(*session, name, placement.uses, wrapping);
+    else
+      EXPECT_TRUE(check_absent(session->functions(), session->handle(), name));
+  }
+}
+
+TEST_P(MisuseOfEachRole, TheCeremonyKeysAreGone) {
+  auto session = open_raw(shared_tokens().settings(GetParam()));
+  ASSERT_TRUE(session);
+  Template rsa;
+  rsa.number(CKA_KEY_TYPE, CKK_RSA);
+  EXPECT_TRUE(find_objects(session->functions(), session->handle(), rsa)->empty());
+}
+
+// A key that differs in one flag only, for each flag.
+TEST(Misuse, EveryWrongFlagIsFoundAndNamed) {
+  auto token = make_scratch_token("flags", TokenRole::kIssuing);
+  auto session = open_raw(token.settings);
+  ASSERT_TRUE(session) << session.error().message();
+  const auto opened = Token::open(token.settings);
+  ASSERT_TRUE(opened);
+  const std::vector<std::uint8_t> value(32, 7);
+  const KeyUses uses{.encrypt = true};
+  for (const FlagRule& rule : flag_rules(KeyAlgorithm::kAes256, uses)) {
+    const auto object = import_key(*session, kSpare, uses, value, {rule.type});
+    ASSERT_TRUE(object) << rule.name << ": " << object.error().message();
+    const auto found = (*opened)->find_key(kSpare, std::nullopt);
+    ASSERT_FALSE(found) << rule.name;
+    EXPECT_EQ(found.error().code, ErrorCode::kRefused);
+    EXPECT_NE(found.error().what.find(rule.name), std::string::npos) << found.error().what;
+    EXPECT_NE(found.error().what.find(key_label(kSpare)), std::string::npos);
+    ASSERT_EQ(session->functions()->C_DestroyObject(session->handle(), *object), CKR_OK);
+  }
+}
+
+TEST(Misuse, WrongLengthMechanismsFingerprintAndDoublesAreFound) {
+  auto token = make_scratch_token("shapes", TokenRole::kIssuing);
+  auto session = open_raw(token.settings);
+  ASSERT_TRUE(session);
+  const auto opened = *Token::open(token.settings);
+  const KeyUses uses{.encrypt = true};
+  const auto refusal = [&](const std::optional<Block>& fingerprint) {
+    const auto found = opened->find_key(kSpare, fingerprint);
+    return found ? std::string("found") : found.error().what;
+  };
+  const auto destroy = [&](CK_OBJECT_HANDLE object) {
+    EXPECT_EQ(session->functions()->C_DestroyObject(session->handle(), object), CKR_OK);
+  };
+  EXPECT_NE(refusal({}).find("0 such objects"), std::string::npos);
+
+  const auto shorter = import_key(*session, kSpare, uses, std::vector<std::uint8_t>(16, 7));
+  ASSERT_TRUE(shorter);
+  EXPECT_NE(refusal({}).find("CKA_VALUE_LEN"), std::string::npos) << refusal({});
+  destroy(*shorter);
+
+  const std::vector<std::uint8_t> value(32, 7);
+  const auto wider = import_key(*session, kSpare, uses, value, {}, {CKM_AES_ECB, CKM_AES_CBC});
+  ASSERT_TRUE(wider);
+  EXPECT_NE(refusal({}).find("CKA_ALLOWED_MECHANISMS"), std::string::npos);
+  destroy(*wider);
+
+  ASSERT_TRUE(import_key(*session, kSpare, uses, value));
+  EXPECT_EQ(refusal({}), "found");
+  EXPECT_NE(refusal(Block{}).find("fingerprint"), std::string::npos);
+  ASSERT_TRUE(import_key(*session, kSpare, uses, std::vector<std::uint8_t>(32, 8)));
+  EXPECT_NE(refusal({}).find("2 such objects"), std::string::npos);
+}
+
+TEST(Misuse, AKeyThatMustBeAbsentIsReported) {
+  auto token = make_scratch_token("intruder", TokenRole::kLinking);
+  auto session = open_raw(token.settings);
+  ASSERT_TRUE(session);
+  const auto opened = *Token::open(token.settings);
+  const std::vector<ExpectedKey> expected = {{kLinkageKey, std::nullopt}};
+  EXPECT_TRUE(opened->verify_keys(expected).empty());
+  ASSERT_TRUE(
+      import_key(*session, kLinkageKey, {.encrypt = true}, std::vector<std::uint8_t>(32, 1)));
+  const auto faults = opened->verify_keys(expected);
+  ASSERT_EQ(faults.size(), 1U);
+  EXPECT_EQ(faults[0].code, ErrorCode::kRefused);
+  EXPECT_NE(faults[0].what.find("fugo-linkage-aes256-v1"), std::string::npos);
+}
+
+// Keys swapped by their names: the fingerprints tell.
+TEST(Misuse, SwappedKeysAreFoundByTheirFingerprints) {
+  auto token = make_scratch_token("swapped", TokenRole::kIssuing);
+  auto session = open_raw(token.settings);
+  ASSERT_TRUE(session);
+  const KeyUses uses{.encrypt = true};
+  ASSERT_TRUE(import_key(*session, kSpare, uses, std::vector<std::uint8_t>(32, 1)));
+  ASSERT_TRUE(import_key(*session, kLinkageKey, uses, std::vector<std::uint8_t>(32, 2)));
+  const auto opened = *Token::open(token.settings);
+  const auto spare = opened->find_key(kSpare, std::nullopt);
+  const auto linkage = opened->find_key(kLinkageKey, std::nullopt);
+  ASSERT_TRUE(spare && linkage);
+  const Block of_spare = *opened->fingerprint_of(*spare);
+  const Block of_linkage = *opened->fingerprint_of(*linkage);
+  EXPECT_TRUE(opened->find_key(kSpare, of_spare));
+  EXPECT_FALSE(opened->find_key(kSpare, of_linkage));
+  EXPECT_FALSE(opened->find_key(kLinkageKey, of_spare));
+}
+
+}  // namespace
+}  // namespace fugo::hsm::testing

@@ -1,0 +1,73 @@
+// Scratch SoftHSM tokens with a finished ceremony, for the tests of every layer.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hsm/ceremony.h"
+#include "hsm/token.h"
+
+namespace fugo::hsm::testing {
+
+inline constexpr const char* kSoftHsm = "/usr/lib/softhsm/libsofthsm2.so";
+
+// ScratchDirectory is a directory under the system's temporary directory, removed at the end.
+class ScratchDirectory {
+ public:
+  ScratchDirectory();
+  ~ScratchDirectory();
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// ScratchToken is one initialised token without keys.
+struct ScratchToken {
+  TokenSettings settings;
+  std::filesystem::path so_pin_file;
+};
+
+// make_scratch_token initialises a token labelled `label` in the token directory of
+// shared_conf(). Ends the process with a message when that fails.
+[[nodiscard]] ScratchToken make_scratch_token(const std::string& label, TokenRole role);
+
+// shared_conf is the softhsm2.conf of this test program, shared_directory the directory with it.
+// Both are gone after the last test; all modules are finalized then, so no Token may outlive the
+// tests (hold them in fixtures, not in globals).
+[[nodiscard]] const std::filesystem::path& shared_conf();
+[[nodiscard]] const std::filesystem::path& shared_directory();
+
+// all_key_names is every key of version 1: AES for each purpose, HMAC for linkage, agency and
+// record, and the journal key.
+[[nodiscard]] std::vector<KeyName> all_key_names();
+
+// TokenSet is an issuing, a linking and a standby token after one ceremony with all_key_names().
+struct TokenSet {
+  TokenSettings issuing;
+  TokenSettings linking;
+  TokenSettings standby;
+  std::vector<KeyName> names;
+  CeremonyResult ceremony;
+  std::filesystem::path recovery_public_key;
+  std::filesystem::path recovery_private_key;
+  std::filesystem::path recovery_package;
+
+  [[nodiscard]] const TokenSettings& settings(TokenRole role) const;
+  [[nodiscard]] Block fingerprint(const KeyName& name) const;
+};
+
+// shared_tokens is made once a test program, at its first call. Tests must not change its keys.
+[[nodiscard]] const TokenSet& shared_tokens();
+
+// open_shared opens a token of shared_tokens(). Ends the process with a message on failure.
+[[nodiscard]] std::shared_ptr<Token> open_shared(TokenRole role);
+
+// find_shared finds a key of shared_tokens() in `token`. Ends the process on failure.
+[[nodiscard]] Key find_shared(Token& token, const KeyName& name);
+
+}  // namespace fugo::hsm::testing

@@ -1,0 +1,183 @@
+// The contract of Token, on real SoftHSM tokens after a real ceremony.
+#include "hsm/token.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "hsm/ec_check.h"
+#include "hsm/pin.h"
+#include "tests/hsm/token_fixture.h"
+
+namespace fugo::hsm::testing {
+namespace {
+
+constexpr KeyName kLinkageKey{KeyPurpose::kLinkage, KeyAlgorithm::kAes256, 1};
+constexpr KeyName kXtsData{KeyPurpose::kAgencyXtsData, KeyAlgorithm::kAes256, 1};
+constexpr KeyName kWrapKey{KeyPurpose::kDataWrap, KeyAlgorithm::kAes256, 1};
+constexpr KeyName kJournalKey{KeyPurpose::kJournal, KeyAlgorithm::kEcP256, 1};
+
+std::vector<ExpectedKey> expected_keys() {
+  std::vector<ExpectedKey> out;
+  for (const auto& key : shared_tokens().ceremony.keys) out.push_back({key.name, key.fingerprint});
+  return out;
+}
+
+class TokenOfEachRole : public ::testing::TestWithParam<TokenRole> {};
+INSTANTIATE_TEST_SUITE_P(Roles, TokenOfEachRole,
+                         ::testing::Values(TokenRole::kIssuing, TokenRole::kLinking,
+                                           TokenRole::kStandby));
+
+TEST_P(TokenOfEachRole, HasExactlyTheKeysOfItsRole) {
+  const auto token = open_shared(GetParam());
+  for (const Error& fault : token->verify_keys(expected_keys())) ADD_FAILURE() << fault.message();
+}
+
+TEST_P(TokenOfEachRole, UnwrapsTheSameDataKey) {
+  const auto token = open_shared(GetParam());
+  const auto one = token->unwrap_data_key(find_shared(*token, kWrapKey),
+                                          shared_tokens().ceremony.wrapped_data_key);
+  ASSERT_TRUE(one) << one.error().message();
+  const auto standby = open_shared(TokenRole::kStandby);
+  const auto other = standby->unwrap_data_key(find_shared(*standby, kWrapKey),
+                                              shared_tokens().ceremony.wrapped_data_key);
+  ASSERT_TRUE(other);
+  EXPECT_TRUE(equal_in_constant_time(one->bytes(), other->bytes()));
+  EXPECT_FALSE(equal_in_constant_time(one->bytes(), SecretBytes<32>().bytes()));
+}
+
+TEST(Token, EncryptsInOneTokenAndDecryptsInAnother) {
+  const auto issuing = open_shared(TokenRole::kIssuing);
+  const auto linking = open_shared(TokenRole::kLinking);
+  constexpr std::size_t kCount = 100'003;
+  std::vector<Block> symbols(kCount), back(kCount);
+  const auto number = [](std::size_t i) {
+    Block block;
+    store_be<std::uint64_t>(block.bytes.data() + 8, i);
+    return block;
+  };
+  const auto encrypted = issuing->encrypt(
+      find_shared(*issuing, kXtsData), kCount,
+      [&](std::size_t first, std::span<Block> to) {
+        for (std::size_t i = 0; i < to.size(); ++i) to[i] = number(first + i);
+      },
+      [&](std::size_t first, std::span<const Block> from) {
+        std::copy(from.begin(), from.end(), symbols.begin() + static_cast<std::ptrdiff_t>(first));
+      });
+  ASSERT_TRUE(encrypted) << encrypted.error().message();
+  const auto decrypted = linking->decrypt(
+      find_shared(*linking, kXtsData), kCount,
+      [&](std::size_t first, std::span<Block> to) {
+        std::copy_n(symbols.begin() + static_cast<std::ptrdiff_t>(first), to.size(), to.begin());
+      },
+      [&](std::size_t first, std::span<const Block> from) {
+        std::copy(from.begin(), from.end(), back.begin() + static_cast<std::ptrdiff_t>(first));
+      });
+  ASSERT_TRUE(decrypted) << decrypted.error().message();
+  for (std::size_t i = 0; i < kCount; ++i) {
+    ASSERT_EQ(back[i], number(i)) << i;
+    ASSERT_NE(symbols[i], number(i)) << i;
+  }
+}
+
+TEST(Token, JournalKeySignsSoThatThePublicPointVerifies) {
+  const auto token = open_shared(TokenRole::kIssuing);
+  const Key key = find_shared(*token, kJournalKey);
+  const auto point = token->public_point(key);
+  ASSERT_TRUE(point) << point.error().message();
+  EXPECT_EQ(*point, shared_tokens().ceremony.journal_public_key);
+  SecretBytes<64> signature;
+  ASSERT_TRUE(token->sign(key, as_bytes("a checkpoint"), signature.bytes()));
+  EXPECT_TRUE(verify_p256(*point, as_bytes("a checkpoint"), signature.bytes()).value());
+  EXPECT_FALSE(verify_p256(*point, as_bytes("A checkpoint"), signature.bytes()).value());
+}
+
+// The same answers whatever the size of a call and the number of threads, from eight callers.
+TEST(Token, EightCallersAtOnceGetTheSameAnswers) {
+  constexpr std::size_t kCount = 30'000;
+  const auto evaluate = [](Token& token, const Key& key) {
+    std::vector<Block> out(kCount);
+    const auto done = token.encrypt(
+        key, kCount,
+        [](std::size_t first, std::span<Block> to) {
+          for (std::size_t i = 0; i < to.size(); ++i) {
+            to[i] = Block{};
+            store_be<std::uint64_t>(to[i].bytes.data(), first + i);
+          }
+        },
+        [&](std::size_t first, std::span<const Block> from) {
+          std::copy(from.begin(), from.end(), out.begin() + static_cast<std::ptrdiff_t>(first));
+        });
+    EXPECT_TRUE(done) << done.error().message();
+    return out;
+  };
+  auto settings = shared_tokens().issuing;
+  settings.max_bytes_per_call = 32;  // one block and the known block
+  settings.threads = 1;
+  const auto smallest = *Token::open(settings);
+  const auto right = evaluate(*smallest, find_shared(*smallest, kLinkageKey));
+  EXPECT_GE(smallest->calls(), kCount);
+  const auto token = open_shared(TokenRole::kIssuing);
+  const Key key = find_shared(*token, kLinkageKey);
+  std::vector<std::thread> callers;
+  std::vector<std::vector<Block>> results(8);
+  for (auto& result : results)
+    callers.emplace_back([&, to = &result] { *to = evaluate(*token, key); });
+  for (auto& caller : callers) caller.join();
+  for (const auto& result : results) EXPECT_TRUE(result == right);
+}
+
+TEST(Token, SaysWhatIsWrongWhenItCannotBeOpened) {
+  const auto error_of = [](TokenSettings settings) {
+    const auto opened = Token::open(settings);
+    EXPECT_FALSE(opened);
+    return opened ? Error{} : opened.error();
+  };
+  const auto& good = shared_tokens().issuing;
+  auto settings = good;
+  settings.module = "/nowhere/pkcs11.so";
+  EXPECT_EQ(error_of(settings).code, ErrorCode::kHsm);
+  settings = good;
+  settings.uri = "pkcs11:token=fugo-nobody";
+  EXPECT_EQ(error_of(settings).code, ErrorCode::kHsm);
+  EXPECT_NE(error_of(settings).hint.find("fugo-issuing"), std::string::npos);
+  settings.uri = "pkcs11:";
+  EXPECT_EQ(error_of(settings).code, ErrorCode::kUsage);
+  settings.uri = "fugo-issuing";
+  EXPECT_EQ(error_of(settings).code, ErrorCode::kUsage);
+  settings.uri = "pkcs11:token=fugo-issuing?pin-value=hush";
+  EXPECT_EQ(error_of(settings).code, ErrorCode::kUsage);
+  EXPECT_EQ(error_of(settings).message().find("hush"), std::string::npos);
+  settings = good;
+  settings.max_bytes_per_call = 100;
+  EXPECT_EQ(error_of(settings).code, ErrorCode::kUsage);
+}
+
+TEST(Token, AWrongPinIsNamed) {
+  auto settings = shared_tokens().issuing;
+  settings.pin_file = shared_directory() / "wrong.pin";
+  ASSERT_TRUE(make_pin_file(settings.pin_file));
+  const auto opened = Token::open(settings);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kHsm);
+  EXPECT_NE(opened.error().message().find("CKR_PIN_INCORRECT"), std::string::npos);
+}
+
+TEST(Token, RandomIsRandomAndTheDescriptionNamesTheToken) {
+  const auto token = open_shared(TokenRole::kIssuing);
+  Block one, two;
+  ASSERT_TRUE(token->random(one.bytes) && token->random(two.bytes));
+  EXPECT_NE(one, two);
+  EXPECT_NE(token->description().find("fugo-issuing"), std::string::npos);
+}
+
+TEST(Token, LinkageKeyIsNotForTheLinkingToken) {
+  const auto linking = open_shared(TokenRole::kLinking);
+  const auto found = linking->find_key(kLinkageKey, std::nullopt);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kRefused);
+}
+
+}  // namespace
+}  // namespace fugo::hsm::testing

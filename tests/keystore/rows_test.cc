@@ -1,0 +1,157 @@
+#include "keystore/rows.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/keystore/bulk_test_support.h"
+
+namespace fugo::keystore {
+namespace {
+
+template <typename Row>
+void round_trip(const Row& row) {
+  const auto content = encode_row(row);
+  ASSERT_OK(content);
+  const auto back = decode_row<Row>(content->bytes());
+  ASSERT_OK(back);
+  EXPECT_EQ(*back, row);
+  for (std::size_t length = 0; length < content->bytes().size(); ++length)
+    EXPECT_FALSE(decode_row<Row>(content->bytes().first(length))) << length;
+}
+
+LedgerState full_state() {
+  LedgerState state;
+  state.commits = ~0ULL;
+  state.next_person = 17;
+  state.open_job = 3;
+  state.people_digest.limbs = {1, 2, 3, 4};
+  state.rows_digest.limbs = {~0ULL, 0, 5, ~0ULL};
+  state.journal_head.fill(7);
+  state.table_rows = {0, 1, 2, 3};
+  return state;
+}
+
+TEST(Rows, ComeBackAsTheyWere) {
+  round_trip(full_state());
+  round_trip(Agency{7,
+                    "131016",
+                    "千代田区",
+                    AgencyState::kClosed,
+                    1,
+                    {{1, 1, 1, Block{{1}}}, {2, 3, 4, Block{{2}}}}});
+  round_trip(KeyRow{1, 2, 3, KeyState::kChain, Block{{9}}, "label", 5, {1, 2, 3}});
+  round_trip(GenerationRow{2, GenerationState::kAccepting, 2, 3, 1, 4, 5, 6});
+  JobRow job;
+  job.number = 4;
+  job.id = "J-1";
+  job.kind = JobKind::kDelete;
+  job.state = JobState::kHeld;
+  job.request_hmac.fill(3);
+  job.rows = ~0ULL;
+  job.accept_rejects = true;
+  job.check_digits = false;
+  job.next_agency = 9;
+  job.suspended_agencies = {2, 5};
+  job.closed_agencies = {3};
+  round_trip(job);
+  round_trip(SegmentRow{1, 2, 3, 4, 5, 6, 7});
+  round_trip(FileRow{~0ULL, FileKind::kIssued, 65535, kNoPerson, 1ULL << 40U, 5, {1, 2}});
+}
+
+TEST(Rows, StatisticsNameTheirDayOnce) {
+  const StatDay day{"2026-11-20", {{"2026-11-20", 1, 2, 3, 4, 5}, {"2026-11-20", 2, 2, 0, 0, 1}}};
+  const auto content = encode_row(day);
+  ASSERT_OK(content);
+  const auto back = decode_row<StatDay>(content->bytes());
+  ASSERT_OK(back);
+  EXPECT_EQ(back->rows, day.rows);
+}
+
+TEST(Rows, PatchesHoldAWholePerson) {
+  std::mt19937_64 random(1);
+  const PersonPatch patch{3, 4, random_person(random)};
+  const auto content = encode_row(patch);
+  ASSERT_OK(content);
+  const auto back = decode_row<PersonPatch>(content->bytes());
+  ASSERT_OK(back);
+  EXPECT_EQ(back->id, 3U);
+  EXPECT_EQ(back->generation, 4U);
+  EXPECT_TRUE(same(back->record, patch.record));
+}
+
+TEST(Rows, JournalEntriesCarryTheirHash) {
+  JournalEntry entry{3, 4, "operator", "order", "act", "{}", {}, {}};
+  entry.previous.fill(9);
+  const auto content = encode_row(entry);
+  ASSERT_OK(content);
+  entry.hash = *journal_hash(entry);
+  EXPECT_EQ(*decode_row<JournalEntry>(content->bytes()), entry);
+  for (std::size_t at = 0; at < content->bytes().size(); ++at) {
+    std::vector<std::uint8_t> changed(content->bytes().begin(), content->bytes().end());
+    changed[at] ^= 1;
+    EXPECT_FALSE(decode_row<JournalEntry>(changed)) << at;
+  }
+}
+
+// Every field of a segment's row replaced, left out, and one more put in.
+TEST(Rows, AreReadStrictly) {
+  const auto content = encode_row(SegmentRow{1, 2, 3, 4, 5, 6, 7});
+  const auto whole = nlohmann::json::from_cbor(content->bytes());
+  const auto decodes = [](const nlohmann::json& map) {
+    return decode_row<SegmentRow>(nlohmann::json::to_cbor(map)).has_value();
+  };
+  ASSERT_TRUE(decodes(whole));
+  for (const auto& [name, value] : whole.items()) {
+    for (const nlohmann::json& wrong :
+         {nlohmann::json("1"), nlohmann::json(-1), nlohmann::json(1.5), nlohmann::json(nullptr),
+          nlohmann::json::array({1}), nlohmann::json(true)}) {
+      auto map = whole;
+      map[name] = wrong;
+      EXPECT_FALSE(decodes(map)) << name << " " << wrong;
+    }
+    auto map = whole;
+    map.erase(name);
+    EXPECT_FALSE(decodes(map)) << name;
+  }
+  auto more = whole;
+  more["more"] = 1;
+  EXPECT_FALSE(decodes(more));
+  auto large = whole;
+  large["rows"] = 1ULL << 32U;
+  EXPECT_FALSE(decodes(large));
+  EXPECT_FALSE(decodes(nlohmann::json::array({1, 2})));
+  EXPECT_FALSE(decode_row<SegmentRow>({}));
+}
+
+TEST(Rows, WhatCouldNotBeReadIsNotWritten) {
+  JobRow job;
+  job.number = 1;
+  job.id.assign(65, 'x');
+  const auto refused = encode_row(job);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kRefused);
+  EXPECT_EQ(refused.error().where, "id");
+  Agency agency{1, "A", "", AgencyState::kActive, 0, {{0, 1, 1, {}}}};  // generation 0
+  EXPECT_FALSE(encode_row(agency));
+}
+
+TEST(Rows, HeadersTellTheirSchema) {
+  LedgerHeader header;
+  header.environment = "production";
+  header.wrapped_data_key = {1, 2, 3};
+  auto stored = *encode_header(header);
+  EXPECT_EQ(decode_header(stored)->environment, "production");
+  for (std::size_t at = 0; at < stored.size(); ++at) {
+    stored[at] ^= 0x10;
+    ASSERT_FALSE(decode_header(stored)) << at;
+    ASSERT_EQ(decode_header(stored).error().code, ErrorCode::kDamaged) << at;
+    stored[at] ^= 0x10;
+  }
+  header.schema = 200;
+  EXPECT_EQ(decode_header(*encode_header(header)).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(decode_header({}).error().code, ErrorCode::kDamaged);
+}
+
+}  // namespace
+}  // namespace fugo::keystore

@@ -39,6 +39,8 @@ void fields(Codec& codec, Row& row) {
   codec.number("registry_version", row.registry_version, 0, kAny64);
   codec.number("issuances", row.issuances, 0, kAny64);
   codec.number("open_job", row.open_job, 0, kAny32);
+  codec.text("freeze_issue", row.freeze_issue, kName);
+  codec.text("freeze_link", row.freeze_link, kName);
   sum_field(codec, "people_digest", row.people_digest);
   sum_field(codec, "issued_digest", row.issued_digest);
   sum_field(codec, "times_digest", row.times_digest);
@@ -95,7 +97,7 @@ void fields(Codec& codec, Row& row) {
   codec.number("number", row.number, 1, kAny32);
   codec.text("id", row.id, kShort);
   codec.number("kind", row.kind, 1, 3);
-  codec.number("state", row.state, 1, 6);
+  codec.number("state", row.state, 1, 7);
   codec.bytes("request_hmac", row.request_hmac);
   codec.time("time", row.time);
   codec.text("operator", row.operator_name, kName);
@@ -115,6 +117,12 @@ void fields(Codec& codec, Row& row) {
   codec.bytes("answers_digest", row.answers_digest);
   codec.flag("accept_rejects", row.accept_rejects);
   codec.flag("check_digits", row.check_digits);
+  codec.flag("join", row.join);
+  codec.flag("own_request", row.own_request);
+  codec.flag("paused", row.paused);
+  codec.flag("cancelled", row.cancelled);
+  codec.text("hold_reason", row.hold_reason, kShort);
+  codec.text("approved_by", row.approved_by, kName);
   codec.number("next_agency", row.next_agency, 1, kAny16);
   codec.numbers("suspended_agencies", row.suspended_agencies, kAny16);
   codec.numbers("closed_agencies", row.closed_agencies, kAny16);

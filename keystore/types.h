@@ -128,7 +128,8 @@ enum class JobState : std::uint8_t {
   kAnswered = 3,
   kDone = 4,
   kRefused = 5,
-  kHeld = 6
+  kHeld = 6,      // nothing was applied: waits for an approval
+  kCancelled = 7  // given up; segments that were committed before stay
 };
 
 // JobRow is one request file's way through the ledger, with all that was pinned at its start.
@@ -153,6 +154,13 @@ struct JobRow {
   std::array<std::uint8_t, 32> answers_digest{};  // of all answer files; zero until answering
   bool accept_rejects = false;
   bool check_digits = true;
+  bool join = false;         // kind change: the first line says join=yes
+  bool own_request = false;  // the request file is the daemon's, which destroys it
+  // Control, written by the commands; whoever runs the job looks at them between its steps.
+  bool paused = false;
+  bool cancelled = false;   // to be given up at the next step
+  std::string hold_reason;  // "rejects", "delete", "join"; stays when the job was approved
+  std::string approved_by;  // operators, separated by a comma; empty: not approved
   // The registry as the job saw it: agencies below next_agency, these in these states, the rest
   // active. So the same request is answered the same after an agency was suspended or added.
   AgencyNumber next_agency = 1;
@@ -225,10 +233,11 @@ struct LedgerState {
   FileNumber next_file = 1;
   std::uint64_t registry_version = 0;  // bumped when an agency, key or generation changes
   std::uint64_t issuances = 0;
-  JobNumber open_job = 0;   // the unfinished job, or 0
-  DigestSum people_digest;  // over people
-  DigestSum issued_digest;  // over issuances, without times
-  DigestSum times_digest;   // over issuances with their times
+  JobNumber open_job = 0;                 // the unfinished job, or 0
+  std::string freeze_issue, freeze_link;  // why issuing or linking is frozen; empty: it is not
+  DigestSum people_digest;                // over people
+  DigestSum issued_digest;                // over issuances, without times
+  DigestSum times_digest;                 // over issuances with their times
   std::uint64_t journal_entries = 0;
   std::array<std::uint8_t, 32> journal_head{};
   std::vector<std::uint64_t> table_rows;  // number of rows of each table, by table number

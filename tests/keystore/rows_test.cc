@@ -54,6 +54,9 @@ TEST(Rows, ComeBackAsTheyWere) {
   job.next_agency = 9;
   job.suspended_agencies = {2, 5};
   job.closed_agencies = {3};
+  job.join = job.own_request = job.paused = job.cancelled = true;
+  job.hold_reason = "delete";
+  job.approved_by = "sato";
   round_trip(job);
   round_trip(SegmentRow{1, 2, 3, 4, 5, 6, 7});
   round_trip(FileRow{~0ULL, FileKind::kIssued, 65535, kNoPerson, 1ULL << 40U, 5, {1, 2}});

@@ -54,7 +54,7 @@ class VerifyContentTest : public ::testing::Test {
       PersonRecord person = random_person(random_);
       person.state = PersonState::kActive;
       person.predecessor = person.successor = kNoPerson;
-      person.segment = 1 + random_() % kSegments;
+      person.segment = static_cast<SegmentNumber>(1 + random_() % kSegments);
       content_.people.push_back(person);
       content_.index.push_back(entry_of(id));
       for (const Agency& agency : content_.agencies)

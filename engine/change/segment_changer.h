@@ -1,0 +1,80 @@
+// One segment of a change job: old resident codes give way to new ones.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "engine/site.h"
+#include "keystore/types.h"
+
+namespace fugo::engine {
+
+// ChangeResult is what became of one accepted row. Numbers are permanent: answers store them.
+enum class ChangeResult : std::uint8_t {
+  kChanged = 1,          // a new person with the new code follows the old one
+  kJoined = 2,           // the old person is superseded by one who was there already
+  kUnknownResident = 3,  // rejected: nobody has the old code
+  kSuperseded = 4,       // rejected: the old code was changed before
+  kResidentExists = 5    // rejected: the new code is someone's (and the job may not join, or that
+                         // person is superseded, or is the same person)
+};
+
+// ChangeRows are the accepted rows of a segment, as parallel columns of equal length; secret.
+struct ChangeRows {
+  std::span<const std::uint64_t> old_codes, new_codes;
+};
+
+// SymbolPair tells an agency that `after` takes the place of `before`. In records: agency 0.
+struct SymbolPair {
+  keystore::AgencyNumber agency = 0;
+  Block before, after;
+};
+
+// ChangeOutcome is what came of a segment; the spans last until the changer's next call.
+struct ChangeOutcome {
+  std::span<const ChangeResult> results;  // one a row
+  std::span<const SymbolPair> agencies;   // agency symbols, sorted by (agency, before)
+  std::span<const SymbolPair> records;    // record symbols, sorted by before
+};
+
+// SegmentChanger owns the working memory of one segment, in locked memory, and uses it again for
+// the next. It takes about 700 bytes a row where everybody is held by a dozen agencies: 2^16 rows
+// a segment are sensible. Not thread-safe; spreads its work over the machine's cores.
+class SegmentChanger {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<SegmentChanger>> create(Site& site,
+                                                                      std::size_t max_rows);
+  virtual ~SegmentChanger() = default;
+
+  // independent_rows is how many rows, from the first on, can be one segment: no code occurs in
+  // two of them, old or new. So A to B and B to C in one file become two segments, and come out as
+  // if done one after the other. At least 1 where there are rows.
+  [[nodiscard]] static std::size_t independent_rows(const ChangeRows& rows);
+
+  // change commits new people, superseded ones, issuances, digest, statistics, journal and the
+  // job's progress in one transaction. Every agency that holds an old person, unless the job's row
+  // says that it is closed, gets a pair, and an issuance of the new person unless it has one.
+  // `job` is the row before; in place are moved on: rows_done, segments, people_new (rows that are
+  // kChanged), count_existing (kJoined), count_new (issuances made), count_rejected (the rest).
+  // `segment` says which rows of the file these are (first_row, rows); the rest is set here. The
+  // rows must be independent (kInternal). job.join allows joining. kWrite only.
+  [[nodiscard]] virtual Result<ChangeOutcome> change(const ChangeRows& rows,
+                                                     keystore::SegmentRow segment,
+                                                     keystore::JobRow& job) = 0;
+
+  // answer makes the outcome of a committed segment again, by reading only, whatever happened
+  // since; kRefused when people of it were deleted since and it cannot be made any more.
+  [[nodiscard]] virtual Result<ChangeOutcome> answer(const ChangeRows& rows,
+                                                     const keystore::SegmentRow& segment) = 0;
+
+  // look tells what change would answer as the ledger is now. Reads only.
+  [[nodiscard]] virtual Result<std::vector<ChangeResult>> look(const ChangeRows& rows,
+                                                               bool join) = 0;
+};
+
+}  // namespace fugo::engine

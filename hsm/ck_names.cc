@@ -112,13 +112,23 @@ constexpr std::array kNames = {
     FUGO_CKR(CKR_FUNCTION_REJECTED),
 };
 #undef FUGO_CKR
+static_assert(kRvKinds == kNames.size() + 1);
 
 }  // namespace
 
-std::string rv_name(CK_RV rv) {
+std::size_t rv_kind(CK_RV rv) {
   const auto* found =
       std::find_if(kNames.begin(), kNames.end(), [rv](const NamedRv& n) { return n.rv == rv; });
-  if (found != kNames.end()) return std::string(found->name);
+  return static_cast<std::size_t>(found - kNames.begin());
+}
+
+std::string rv_kind_name(std::size_t kind) {
+  return kind < kNames.size() ? std::string(kNames[kind].name) : "other";
+}
+
+std::string rv_name(CK_RV rv) {
+  if (const std::size_t kind = rv_kind(rv); kind < kNames.size())
+    return std::string(kNames[kind].name);
   if (rv >= CKR_VENDOR_DEFINED)
     return fmt::format("CKR_VENDOR_DEFINED+{:#x}", rv - CKR_VENDOR_DEFINED);
   return fmt::format("CKR {:#x}", rv);

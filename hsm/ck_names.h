@@ -13,6 +13,11 @@ namespace fugo::hsm {
 // "CKR_PIN_INCORRECT"; a vendor's value is written with its number.
 [[nodiscard]] std::string rv_name(CK_RV rv);
 
+// rv_kind numbers the return values that have a name, below kRvKinds; the last kind is "other".
+inline constexpr std::size_t kRvKinds = 94;
+[[nodiscard]] std::size_t rv_kind(CK_RV rv);
+[[nodiscard]] std::string rv_kind_name(std::size_t kind);
+
 // spoils_session tells whether a session that gave `rv` must be closed rather than used again.
 [[nodiscard]] bool spoils_session(CK_RV rv);
 

@@ -14,7 +14,7 @@ namespace {
 
 // Loaded is one library of this process. It is never unloaded: SoftHSM crashes when it is.
 struct Loaded {
-  CK_FUNCTION_LIST* functions = nullptr;
+  MeteredFunctions metered;
   bool initialised = false;  // by us
   std::string conf;
   std::weak_ptr<Module> holders;
@@ -30,7 +30,7 @@ std::map<std::string, Loaded>& registry() {
   return *loaded;
 }
 
-Result<CK_FUNCTION_LIST*> load(const std::string& path) {
+Result<MeteredFunctions> load(const std::string& path) {
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* why = ::dlerror();  // NOLINT(concurrency-mt-unsafe): thread-local in glibc
@@ -43,7 +43,7 @@ Result<CK_FUNCTION_LIST*> load(const std::string& path) {
   CK_FUNCTION_LIST* functions = nullptr;
   const CK_RV rv = reinterpret_cast<CK_C_GetFunctionList>(symbol)(&functions);
   if (rv != CKR_OK || functions == nullptr) return fail_rv(rv, "C_GetFunctionList");
-  return functions;
+  return meter_functions(functions);
 }
 
 Status initialise(Loaded& module, const std::string& conf) {
@@ -51,7 +51,7 @@ Status initialise(Loaded& module, const std::string& conf) {
     return fail(ErrorCode::kInternal, "cannot set SOFTHSM2_CONF");
   CK_C_INITIALIZE_ARGS arguments{};
   arguments.flags = CKF_OS_LOCKING_OK;
-  const CK_RV rv = module.functions->C_Initialize(&arguments);
+  const CK_RV rv = module.metered.functions->C_Initialize(&arguments);
   // Other code of this process may use the library too: shared, and then not ours to finalize.
   if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
     return fail_rv(rv, "C_Initialize",
@@ -74,15 +74,15 @@ Result<std::shared_ptr<Module>> Module::open(const std::filesystem::path& librar
     return fail(ErrorCode::kUsage, "a token of another SoftHSM configuration is in use",
                 library.string(), "one process can see one SOFTHSM2_CONF at a time");
   }
-  if (module.functions == nullptr) {
-    FUGO_ASSIGN(module.functions, load(library.string()));
+  if (module.metered.functions == nullptr) {
+    FUGO_ASSIGN(module.metered, load(library.string()));
   }
   if (module.initialised && !same_conf) {
     module.initialised = false;
-    FUGO_CK(module.functions, C_Finalize, nullptr);
+    FUGO_CK(module.metered.functions, C_Finalize, nullptr);
   }
   if (!module.initialised) FUGO_TRY(initialise(module, conf));
-  std::shared_ptr<Module> made(new Module(module.functions));
+  std::shared_ptr<Module> made(new Module(module.metered));
   module.holders = made;
   return made;
 }
@@ -92,7 +92,7 @@ void finalize_all() {
   for (auto& [path, module] : registry()) {
     if (!module.initialised) continue;
     module.initialised = false;
-    module.functions->C_Finalize(nullptr);
+    module.metered.functions->C_Finalize(nullptr);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "hsm/call_meter.h"
 #include "hsm/ck_names.h"
 
 namespace fugo::hsm {
@@ -21,11 +22,13 @@ class Module {
   [[nodiscard]] static Result<std::shared_ptr<Module>> open(
       const std::filesystem::path& library, const std::filesystem::path& softhsm_conf);
 
-  [[nodiscard]] CK_FUNCTION_LIST* functions() const { return functions_; }
+  // functions is the library's list; every call through it is counted.
+  [[nodiscard]] CK_FUNCTION_LIST* functions() const { return metered_.functions; }
+  [[nodiscard]] const CallMeter& meter() const { return *metered_.meter; }
 
  private:
-  explicit Module(CK_FUNCTION_LIST* functions) : functions_(functions) {}
-  CK_FUNCTION_LIST* functions_;
+  explicit Module(const MeteredFunctions& metered) : metered_(metered) {}
+  const MeteredFunctions metered_;
 };
 
 }  // namespace fugo::hsm

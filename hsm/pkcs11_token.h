@@ -32,6 +32,7 @@ class Pkcs11Token final : public Token {
   Result<std::vector<std::uint8_t>> public_point(const Key& key) override;
   std::string description() const override { return describe(info_); }
   std::uint64_t calls() const override { return calls_.load(std::memory_order_relaxed); }
+  Health health() const override;
   TokenRole role() const override { return settings_.role; }
 
  private:

@@ -110,6 +110,12 @@ Result<Block> Pkcs11Token::fingerprint_of(const Key& key) {
   });
 }
 
+Health Pkcs11Token::health() const {
+  Health health;
+  module_->meter().add_to(health);
+  return health;
+}
+
 Result<Pkcs11Token::Entry> Pkcs11Token::entry_of(const Key& key) const {
   const std::shared_lock lock(keys_mutex_);
   if (key.slot >= keys_.size() || keys_[key.slot].name != key.name)

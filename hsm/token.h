@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "hsm/health.h"
 #include "hsm/key_spec.h"
 
 namespace fugo::hsm {
@@ -98,6 +99,8 @@ class Token {
   [[nodiscard]] virtual std::string description() const = 0;
   // calls is the number of C_Encrypt, C_Decrypt and C_Sign calls made so far.
   [[nodiscard]] virtual std::uint64_t calls() const = 0;
+  // health copies all counters and the state. Any thread may ask, also while a call hangs.
+  [[nodiscard]] virtual Health health() const = 0;
   [[nodiscard]] virtual TokenRole role() const = 0;
 };
 

@@ -172,6 +172,29 @@ TEST(Token, RandomIsRandomAndTheDescriptionNamesTheToken) {
   EXPECT_NE(token->description().find("fugo-issuing"), std::string::npos);
 }
 
+TEST(Token, HealthCountsCallsErrorsAndTheirDuration) {
+  const auto token = open_shared(TokenRole::kIssuing);
+  const auto count = [&](const std::string& function) {
+    std::uint64_t calls = 0;
+    for (const auto& row : token->health().functions)
+      if (row.function == function) calls = row.count;
+    return calls;
+  };
+  const std::uint64_t before = count("C_GenerateRandom");
+  Block block;
+  ASSERT_TRUE(token->random(block.bytes));
+  EXPECT_EQ(count("C_GenerateRandom"), before + 1);
+  const Health health = token->health();
+  EXPECT_EQ(health.state, TokenState::kOk);
+  std::uint64_t in_buckets = 0, by_function = 0;
+  for (const std::uint64_t bucket : health.latency) in_buckets += bucket;
+  for (const auto& row : health.functions) by_function += row.count;
+  EXPECT_EQ(in_buckets, health.calls);
+  EXPECT_EQ(by_function, health.calls);
+  EXPECT_GT(health.total_time.count(), 0);
+  EXPECT_EQ(health.oldest_call.count(), 0);
+}
+
 TEST(Token, LinkageKeyIsNotForTheLinkingToken) {
   const auto linking = open_shared(TokenRole::kLinking);
   const auto found = linking->find_key(kLinkageKey, std::nullopt);

@@ -1,10 +1,10 @@
 // Faults of the device in the middle of work, by a module that wraps the real one.
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
 
 #include "hsm/setup.h"
+#include "tests/hsm/fault_script.h"
 #include "tests/hsm/raw_session.h"
 #include "tests/hsm/token_fixture.h"
 
@@ -15,27 +15,19 @@ constexpr KeyName kLinkageKey{KeyPurpose::kLinkage, KeyAlgorithm::kAes256, 1};
 constexpr KeyName kAgencyKey{KeyPurpose::kAgency, KeyAlgorithm::kAes256, 1};
 constexpr KeyName kLinkageHmac{KeyPurpose::kLinkage, KeyAlgorithm::kHmacSha256, 1};
 
-template <typename F>
-F* fault_function(const char* name) {
-  static void* library = ::dlopen(FUGO_FAULT_MODULE, RTLD_NOW | RTLD_LOCAL);
-  auto* function = reinterpret_cast<F*>(::dlsym(library, name));
-  if (function == nullptr) std::abort();
-  return function;
+// faults is the script of this program's fault module.
+const FaultScript& faults() {
+  static const FaultScript script = [] {
+    FaultScript made(shared_directory() / "faults");
+    made.use();
+    return made;
+  }();
+  return script;
 }
-void arm(const char* function, int passes, CK_RV rv) {
-  ASSERT_TRUE(
-      fault_function<bool(const char*, int, CK_RV)>("fugo_fault_arm")(function, passes, rv));
-}
-int left(const char* function) {
-  return fault_function<int(const char*)>("fugo_fault_left")(function);
-}
-void swap_to(CK_OBJECT_HANDLE key) {
-  fault_function<void(CK_OBJECT_HANDLE)>("fugo_fault_swap")(key);
-}
-void flip(bool on) { fault_function<void(bool)>("fugo_fault_flip")(on); }
 
 TokenSettings faulty(TokenSettings settings) {
-  settings.module = FUGO_FAULT_MODULE;
+  faults();
+  settings.module = fault_module();
   settings.max_bytes_per_call = 64 * 1024;
   return settings;
 }
@@ -68,11 +60,7 @@ class Faults : public ::testing::Test {
     ASSERT_TRUE(evaluate(*token_, key_, right_, drained));
     ASSERT_EQ(drained, right_.size());
   }
-  void TearDown() override {
-    swap_to(CK_INVALID_HANDLE);
-    flip(false);
-    arm("C_Encrypt", -1, CKR_OK);
-  }
+  void TearDown() override { faults().lift(); }
   std::shared_ptr<Token> token_;
   Key key_;
   std::vector<Block> right_{20'000};
@@ -82,19 +70,20 @@ TEST_F(Faults, EveryErrorThatSpoilsASessionIsRecoveredFrom) {
   for (const CK_RV rv :
        {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_USER_NOT_LOGGED_IN, CKR_DEVICE_ERROR,
         CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_OBJECT_HANDLE_INVALID, CKR_GENERAL_ERROR}) {
-    arm("C_Encrypt", 2, rv);
+    faults().set("C_Encrypt after 2 times 1 rv " + rv_name(rv));
+    faults().clear_log();
     std::vector<Block> again(right_.size());
     std::size_t drained = 0;
     const auto done = evaluate(*token_, key_, again, drained);
     ASSERT_TRUE(done) << done.error().message();
-    EXPECT_LT(left("C_Encrypt"), 0);  // it happened
+    EXPECT_EQ(faults().log(), "C_Encrypt rv " + rv_name(rv) + "\n");
     EXPECT_EQ(drained, right_.size());
     EXPECT_TRUE(again == right_) << rv_name(rv);
   }
 }
 
 TEST_F(Faults, OtherErrorsAreReportedByName) {
-  arm("C_Encrypt", 0, CKR_DATA_INVALID);
+  faults().set("C_Encrypt times 1 rv CKR_DATA_INVALID");
   std::vector<Block> again(right_.size());
   std::size_t drained = 0;
   const auto done = evaluate(*token_, key_, again, drained);
@@ -106,11 +95,7 @@ TEST_F(Faults, OtherErrorsAreReportedByName) {
 }
 
 TEST_F(Faults, AnotherKeyBehindTheHandleIsFoundAndNothingIsUsed) {
-  auto session = open_raw(shared_tokens().issuing);
-  ASSERT_TRUE(session);
-  const auto other = find_one_key(session->functions(), session->handle(), kAgencyKey);
-  ASSERT_TRUE(other);
-  swap_to(*other);
+  faults().set("C_EncryptInit times 1 renumber");
   std::vector<Block> again(right_.size());
   std::size_t drained = 1;
   const auto done = evaluate(*token_, key_, again, drained);
@@ -121,7 +106,7 @@ TEST_F(Faults, AnotherKeyBehindTheHandleIsFoundAndNothingIsUsed) {
 }
 
 TEST_F(Faults, AFlippedBitOfTheKnownBlockIsFound) {
-  flip(true);
+  faults().set("C_Encrypt wrong first");
   std::vector<Block> again(right_.size());
   std::size_t drained = 1;
   EXPECT_FALSE(evaluate(*token_, key_, again, drained));
@@ -132,7 +117,7 @@ TEST_F(Faults, SignaturesRecoverToo) {
   const Key key = find_shared(*token_, kLinkageHmac);
   SecretBytes<16> one, two;
   ASSERT_TRUE(token_->sign(key, as_bytes("message"), one.bytes()));
-  arm("C_Sign", 0, CKR_DEVICE_ERROR);
+  faults().set("C_Sign times 1 rv CKR_DEVICE_ERROR");
   ASSERT_TRUE(token_->sign(key, as_bytes("message"), two.bytes()));
   EXPECT_TRUE(equal_in_constant_time(one.bytes(), two.bytes()));
 }
@@ -173,7 +158,8 @@ TEST(CeremonyFaults, AFailureInTheMiddleLeavesNothing) {
   for (const Point at :
        {Point{"C_WrapKey", 5}, Point{"C_CreateObject", 3}, Point{"C_UnwrapKey", 4}}) {
     SCOPED_TRACE(std::string(at.function) + " " + std::to_string(at.passes));
-    arm(at.function, at.passes, CKR_DEVICE_ERROR);
+    faults().set(std::string(at.function) + " after " + std::to_string(at.passes) +
+                 " times 1 rv CKR_DEVICE_ERROR");
     const auto made = run_ceremony(targets, names, recovery->public_key, package);
     ASSERT_FALSE(made);
     EXPECT_EQ(made.error().native, CKR_DEVICE_ERROR) << made.error().message();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "daemon/command/names.h"
 
 namespace fugo::daemon {
 namespace {
@@ -20,15 +21,14 @@ constexpr std::size_t kMaxNameLength = 64;
 struct CodeRow {
   ErrorCode code;
   ExitCode exit_code;
-  const char* name;
 };
 constexpr std::array<CodeRow, 6> kCodes = {{
-    {ErrorCode::kRefused, ExitCode::kFailed, "refused"},
-    {ErrorCode::kIo, ExitCode::kFailed, "io"},
-    {ErrorCode::kUsage, ExitCode::kUsage, "usage"},
-    {ErrorCode::kHsm, ExitCode::kHsm, "hsm"},
-    {ErrorCode::kDamaged, ExitCode::kDamaged, "damaged"},
-    {ErrorCode::kInternal, ExitCode::kFailed, "internal"},
+    {ErrorCode::kRefused, ExitCode::kFailed},
+    {ErrorCode::kIo, ExitCode::kFailed},
+    {ErrorCode::kUsage, ExitCode::kUsage},
+    {ErrorCode::kHsm, ExitCode::kHsm},
+    {ErrorCode::kDamaged, ExitCode::kDamaged},
+    {ErrorCode::kInternal, ExitCode::kFailed},
 }};
 
 const CodeRow& row_of(ErrorCode code) {
@@ -43,7 +43,6 @@ bool printable(const std::string& text) {
 }  // namespace
 
 ExitCode exit_code_of(ErrorCode code) { return row_of(code).exit_code; }
-const char* error_code_name(ErrorCode code) { return row_of(code).name; }
 
 Result<std::string> operator_from(const std::string& option) {
   std::string name = option;

@@ -25,8 +25,6 @@ enum class ExitCode : int {
   kDamaged = 5,
 };
 [[nodiscard]] ExitCode exit_code_of(ErrorCode code);
-// error_code_name is the word of the JSON form: "refused", "io", "usage", "hsm", ...
-[[nodiscard]] const char* error_code_name(ErrorCode code);
 
 // Outcome is a command's result in both forms; one of them is printed on standard output.
 struct Outcome {

@@ -27,14 +27,32 @@ const char* state_name(keystore::KeyState state) {
 }
 
 const char* state_name(keystore::JobState state) {
-  constexpr std::array<const char*, 7> kWords = {"unknown", "running", "answering", "answered",
-                                                 "done",    "refused", "held"};
+  constexpr std::array<const char*, 8> kWords = {"unknown", "running", "answering", "answered",
+                                                 "done",    "refused", "held",      "cancelled"};
   return word(kWords, state);
 }
 
 const char* kind_name(keystore::JobKind kind) {
   constexpr std::array<const char*, 4> kWords = {"unknown", "issue", "change", "delete"};
   return word(kWords, kind);
+}
+
+const char* error_code_name(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kRefused:
+      return "refused";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kUsage:
+      return "usage";
+    case ErrorCode::kHsm:
+      return "hsm";
+    case ErrorCode::kDamaged:
+      return "damaged";
+    case ErrorCode::kInternal:
+      break;
+  }
+  return "internal";
 }
 
 }  // namespace fugo::daemon

@@ -1,6 +1,7 @@
-// The words that commands print for states of rows.
+// The words that commands and logs have for states, kinds and errors.
 #pragma once
 
+#include "base/result.h"
 #include "keystore/types.h"
 
 namespace fugo::daemon {
@@ -9,5 +10,7 @@ namespace fugo::daemon {
 [[nodiscard]] const char* state_name(keystore::KeyState state);
 [[nodiscard]] const char* state_name(keystore::JobState state);
 [[nodiscard]] const char* kind_name(keystore::JobKind kind);
+// error_code_name is the word of the JSON form: "refused", "io", "usage", "hsm", ...
+[[nodiscard]] const char* error_code_name(ErrorCode code);
 
 }  // namespace fugo::daemon

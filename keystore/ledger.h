@@ -70,6 +70,10 @@ class Update {
   // A job that is running or answering becomes LedgerState::open_job, which must be free
   // (kRefused); in any other state it gives that up.
   [[nodiscard]] virtual Result<JobNumber> put_job(const JobRow& job) = 0;
+  // put_progress is put_job for whoever runs the job: what the commands committed meanwhile
+  // (paused, cancelled, approved_by) stays as the ledger has it. kRefused when the job was
+  // cancelled. commit_segment puts its job in this way.
+  [[nodiscard]] virtual Result<JobNumber> put_progress(const JobRow& job) = 0;
   [[nodiscard]] virtual Status add_stats(std::span<const StatRow> rows) = 0;
   [[nodiscard]] virtual Status append_journal(const Actor& actor, const std::string& act,
                                               const std::string& details_json) = 0;

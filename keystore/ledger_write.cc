@@ -81,7 +81,7 @@ Status LedgerImpl::commit_rows(const SegmentData& data, const LedgerState& befor
       FUGO_TRY(update->put_file(file));
       state.next_file = std::max(state.next_file, file.number + 1);
     }
-    FUGO_TRY(update->put_job(data.job));
+    FUGO_TRY(update->put_progress(data.job));
     FUGO_TRY(update->put_segment(data.row));
     FUGO_TRY(update->add_stats(data.stats));
     FUGO_TRY(update->append_entry(data.journal));

@@ -124,6 +124,20 @@ Result<JobNumber> SmallRowUpdate::put_job(const JobRow& job) {
   return row.number;
 }
 
+Result<JobNumber> SmallRowUpdate::put_progress(const JobRow& job) {
+  const RowKey key = RowKey(Table::kJobs).with(job.number);
+  FUGO_ASSIGN(const auto stored, get_row<JobRow>(*transaction_, *sealer_, key));
+  if (!stored) return fail(ErrorCode::kInternal, "a job that is not there", "put_progress");
+  if (stored->state == JobState::kCancelled)
+    return refused("request " + job.id + " was cancelled", Table::kJobs,
+                   "give the request another id");
+  JobRow row = job;
+  row.paused = stored->paused;
+  row.cancelled = stored->cancelled;
+  row.approved_by = stored->approved_by;
+  return put_job(row);
+}
+
 Status SmallRowUpdate::add_stats(std::span<const StatRow> rows) {
   std::map<std::string, std::vector<StatRow>> days;
   for (const StatRow& row : rows) days[row.day].push_back(row);

@@ -29,6 +29,7 @@ class SmallRowUpdate final : public Update {
   Status put_key(const KeyRow& key) override;
   Status put_generation(const GenerationRow& row) override;
   Result<JobNumber> put_job(const JobRow& job) override;
+  Result<JobNumber> put_progress(const JobRow& job) override;
   Status add_stats(std::span<const StatRow> rows) override;
   Status append_journal(const Actor& actor, const std::string& act,
                         const std::string& details_json) override;

@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "daemon/command/commands.h"
-#include "daemon/command/issue_output.h"
+#include "daemon/command/job_output.h"
 #include "daemon/site_access.h"
 
 namespace fugo::daemon {
@@ -10,7 +10,7 @@ namespace {
 
 Result<Outcome> run(Context& context, const std::string& request) {
   FUGO_ASSIGN(const auto settings, context.settings());
-  auto options = issue_options(settings);
+  auto options = job_options(settings);
   options.request = request;
   FUGO_ASSIGN(const auto site,
               open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead));
@@ -18,8 +18,8 @@ Result<Outcome> run(Context& context, const std::string& request) {
   options.progress = [&progress](const char* stage, std::uint64_t done, std::uint64_t total) {
     progress.update(stage, done, total);
   };
-  FUGO_ASSIGN(const auto report, check_issue(*site, options));
-  return describe_issue(report, true);
+  FUGO_ASSIGN(const auto report, check_job(*site, options));
+  return describe_job(report, true);
 }
 
 }  // namespace

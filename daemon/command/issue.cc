@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "daemon/command/commands.h"
-#include "daemon/command/issue_output.h"
+#include "daemon/command/job_output.h"
 #include "daemon/site_access.h"
 
 namespace fugo::daemon {
@@ -25,7 +25,7 @@ Result<Outcome> run(Context& context, const IssueArguments& given) {
   context.applied = "nothing was applied";
   FUGO_ASSIGN(auto actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
-  auto options = issue_options(settings);
+  auto options = job_options(settings);
   options.request = given.request;
   options.output_directory = std::filesystem::absolute(given.output);
   options.actor = std::move(actor);
@@ -37,12 +37,12 @@ Result<Outcome> run(Context& context, const IssueArguments& given) {
   options.progress = [&progress](const char* stage, std::uint64_t done, std::uint64_t total) {
     progress.update(stage, done, total);
   };
-  const auto report = run_issue(*site, options);
+  const auto report = run_job(*site, options);
   if (!report) {
     context.applied = applied_since(before.commits, *site);
     return tl::unexpected<Error>(report.error());
   }
-  return describe_issue(*report, false);
+  return describe_job(*report, false);
 }
 
 }  // namespace

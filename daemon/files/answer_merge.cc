@@ -11,6 +11,8 @@
 namespace fugo::daemon {
 namespace {
 
+constexpr std::uint32_t kRowsBetweenAsking = 1U << 16U;
+
 // Head is where one part has got to.
 struct Head {
   const std::uint8_t* record = nullptr;
@@ -69,7 +71,8 @@ Status write_row(const Head& head, std::string_view number, AnswerFile& file) {
 }  // namespace
 
 Status write_agency(const AnswerParts& parts, ByteView records, keystore::AgencyNumber agency,
-                    std::string_view id, std::string_view code, AnswerFile& file) {
+                    std::string_view id, std::string_view code, AnswerFile& file,
+                    const KeepGoing& going) {
   const auto& count = parts.counts()[agency];
   FUGO_TRY(
       file.append(fmt::format("#fugo-response,version=1,id={},agency={},records={}\n"
@@ -79,6 +82,7 @@ Status write_agency(const AnswerParts& parts, ByteView records, keystore::Agency
   const auto later = [](const Head& a, const Head& b) { return b.number() < a.number(); };
   std::make_heap(heads.begin(), heads.end(), later);
   std::string_view before;
+  std::uint32_t rows = 0;
   while (!heads.empty()) {
     std::pop_heap(heads.begin(), heads.end(), later);
     Head& head = heads.back();
@@ -88,6 +92,7 @@ Status write_agency(const AnswerParts& parts, ByteView records, keystore::Agency
         return fail(ErrorCode::kInternal, "an agency is answered the same processing number twice",
                     "agency " + std::string(code));
       FUGO_TRY(write_row(head, number, file));
+      if (++rows % kRowsBetweenAsking == 0) FUGO_TRY(going());
       before = number;
       head.record += head.part->record_bytes();
     } while (heads.size() == 1 && head.record != head.end);

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "daemon/files/answer_file.h"
 #include "daemon/files/answers.h"
+#include "daemon/files/keep_going.h"
 
 namespace fugo::daemon {
 
@@ -16,6 +17,6 @@ namespace fugo::daemon {
 // merged from all parts, by processing number. kInternal when a number comes twice.
 [[nodiscard]] Status write_agency(const AnswerParts& parts, ByteView records,
                                   keystore::AgencyNumber agency, std::string_view id,
-                                  std::string_view code, AnswerFile& file);
+                                  std::string_view code, AnswerFile& file, const KeepGoing& going);
 
 }  // namespace fugo::daemon

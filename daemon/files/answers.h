@@ -12,6 +12,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "daemon/files/answer_folder.h"
+#include "daemon/files/keep_going.h"
 #include "daemon/files/rejects.h"
 #include "daemon/files/sorted_runs.h"
 #include "keystore/types.h"
@@ -88,33 +90,17 @@ struct WrittenAnswers {
   std::uint64_t count_new = 0, count_existing = 0, count_rejected = 0;
 };
 
-// answers_path and temporary_answers_path name the folders of a job: DIR/<id> and DIR/.<id>.tmp.
-[[nodiscard]] std::filesystem::path answers_path(const std::filesystem::path& directory,
-                                                 const std::string& id);
-[[nodiscard]] std::filesystem::path temporary_answers_path(const std::filesystem::path& directory,
-                                                           const std::string& id);
-
 // write_answers makes DIR/.<id>.tmp/ anew, with a file for each agency that has an answer, then
 // rejects.csv and summary.json, and syncs all of it and DIR. `agencies` is the registry; an
 // agency of `parts` that is not in it is kInternal, and so are counts that do not add up to
 // head.rows, and a processing number that comes twice for an agency. What a failure leaves is
-// removed by the next call. Two threads; memory does not depend on the number of rows.
+// removed by the next call. `going` is asked for each file. Two threads; memory does not depend on
+// the number of rows.
 [[nodiscard]] Result<WrittenAnswers> write_answers(const std::filesystem::path& directory,
                                                    const AnswerHead& head, AnswerParts& parts,
                                                    std::span<const keystore::Agency> agencies,
-                                                   RejectList& rejects, std::size_t threads = 2);
-
-// publish_answers renames DIR/.<id>.tmp to DIR/<id> and syncs DIR. When there is no DIR/.<id>.tmp
-// the rename had happened before: success. kIo when DIR/<id> is there and cannot be replaced.
-[[nodiscard]] Status publish_answers(const std::filesystem::path& directory, const std::string& id);
-
-// digest_published computes WrittenAnswers::digest from the CSV files in a folder; summary.json
-// and other names do not count. kIo when it cannot be read.
-[[nodiscard]] Result<std::array<std::uint8_t, 32>> digest_published(
-    const std::filesystem::path& folder);
-
-// check_published is kRefused, saying so, when a folder's CSV files are not those of `digest`.
-[[nodiscard]] Status check_published(const std::filesystem::path& folder,
-                                     const std::array<std::uint8_t, 32>& digest);
+                                                   RejectList& rejects,
+                                                   const KeepGoing& going = KeepGoing(),
+                                                   std::size_t threads = 2);
 
 }  // namespace fugo::daemon

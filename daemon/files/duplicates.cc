@@ -80,6 +80,7 @@ HashedRow hash_row(const IssueRow& row, std::uint64_t number, const SecretBytes<
 }
 
 Status Finder::hash_piece(std::size_t index) {
+  FUGO_TRY(options_.going());
   static_assert(crypto_shorthash_siphashx24_KEYBYTES <= 32);
   constexpr std::size_t kBatch = 4096;
   std::vector<std::vector<HashedRow>> batches(shares_.size());
@@ -108,7 +109,10 @@ Status Finder::hash_piece(std::size_t index) {
 Status Finder::mark(Share& share) {
   HashedRow before;
   bool any = false;
+  std::uint32_t seen = 0;
   return share.rows.for_each([&](const HashedRow& row) -> Status {
+    constexpr std::uint32_t kBetweenAsking = 1U << 20U;
+    if (++seen % kBetweenAsking == 0) FUGO_TRY(options_.going());
     if (any && row.high == before.high && row.low == before.low) {
       std::atomic_ref<std::uint64_t>(bits_[row.row / 64])
           .fetch_or(std::uint64_t{1} << (row.row % 64));
@@ -121,6 +125,7 @@ Status Finder::mark(Share& share) {
 }
 
 Status Finder::reject_in_piece(std::size_t index) {
+  FUGO_TRY(options_.going());
   const std::uint64_t first = survey_.marks[index].row;
   Lines lines(pieces_.piece(index));
   std::string_view line;

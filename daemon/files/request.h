@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "daemon/files/agency_table.h"
+#include "daemon/files/keep_going.h"
 #include "daemon/files/rejects.h"
 #include "keystore/types.h"
 
@@ -25,6 +26,7 @@ struct RequestHead {
   keystore::JobKind kind = keystore::JobKind::kIssue;
   std::string environment;  // empty when it was left out
   std::uint64_t records = 0;
+  bool join = false;  // kind change: two people may become one
 };
 
 // RowRules is what rows are tried against. It must be the same for the survey and the reader.
@@ -43,6 +45,9 @@ struct SurveyOptions {
   std::size_t threads = 2;                     // for rows; one more makes the HMAC
   std::size_t piece_in_bytes = 2U << 20U;      // what a thread looks at in one go; at most 1 GiB
   std::function<void(std::uint64_t bytes_done, std::uint64_t bytes)> progress;  // from any thread
+  const KeepGoing* keep_going = nullptr;  // asked for each piece; may be null
+
+  [[nodiscard]] Status going() const { return keep_going != nullptr ? (*keep_going)() : Status{}; }
 };
 
 // RowMark is a place in the request from which reading can start.

@@ -8,8 +8,9 @@
 
 namespace fugo::daemon {
 
-Status request_hmac(std::string_view file, const SecretBytes<32>& key,
+Status request_hmac(std::string_view file, const SurveyOptions& options,
                     const std::atomic<bool>& stop, std::array<std::uint8_t, 32>& hmac) {
+  const SecretBytes<32>& key = *options.hmac_key;
   const auto failed = [] {
     return fail(ErrorCode::kInternal, "HMAC-SHA-256 failed", "OpenSSL",
                 "check the installation of OpenSSL");
@@ -26,6 +27,7 @@ Status request_hmac(std::string_view file, const SecretBytes<32>& key,
     return failed();
   constexpr std::size_t kStep = 1U << 20U;
   while (!file.empty() && !stop) {
+    FUGO_TRY(options.going());
     const ByteView step = as_bytes(file.substr(0, kStep));
     if (EVP_MAC_update(context.get(), step.data(), step.size()) != 1) return failed();
     file.remove_prefix(step.size());

@@ -117,8 +117,8 @@ Result<Survey> Surveyor::run() {
               RejectList::create(options_.temporary_directory, options_.memory_in_bytes / 8));
   // The HMAC takes longer than the rows: it gets a thread of its own.
   FUGO_TRY(parallel_ranges(2, 1, 2, [&](std::size_t first, std::size_t, std::size_t) -> Status {
-    auto done = first == 0 ? request_hmac(text_.file, *options_.hmac_key, stop_, survey_.hmac)
-                           : look_at_rows();
+    auto done =
+        first == 0 ? request_hmac(text_.file, options_, stop_, survey_.hmac) : look_at_rows();
     if (!done) {
       const std::lock_guard lock(mutex_);
       stop_ = true;
@@ -137,8 +137,11 @@ Status Surveyor::look_at_rows() {
   FUGO_TRY(parallel_ranges(pieces_.count(), 1, threads,
                            [&](std::size_t index, std::size_t, std::size_t worker) -> Status {
                              PieceResult result;
-                             look_at_piece(index, orders[worker], result);
-                             auto done = put_in_order(index, std::move(result));
+                             auto done = options_.going();
+                             if (done) {
+                               look_at_piece(index, orders[worker], result);
+                               done = put_in_order(index, std::move(result));
+                             }
                              if (!done) {
                                const std::lock_guard lock(mutex_);
                                stop_ = true;

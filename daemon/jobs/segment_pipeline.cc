@@ -38,6 +38,7 @@ Status SegmentPipeline::run(const std::vector<SegmentRange>& ranges, const Work&
 Status SegmentPipeline::step(const std::vector<SegmentRange>& ranges, std::size_t number,
                              const Work& work) {
   FUGO_TRY(wait_for(reading_));
+  FUGO_TRY(going_());
   if (number + 1 < ranges.size()) read_ahead(ranges, number + 1);
   const Segment& segment = segments_[number % 3];
   FUGO_ASSIGN(const engine::IssueOutcome outcome,

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "daemon/files/answers.h"
+#include "daemon/files/keep_going.h"
 #include "daemon/files/request.h"
 #include "engine/issue/segment_issuer.h"
 
@@ -26,8 +27,13 @@ class SegmentPipeline {
  public:
   // Everything named must outlive the pipeline.
   SegmentPipeline(Request& request, Survey& survey, const RowRules& rules, AnswerParts& answers,
-                  keystore::Generation version)
-      : request_(request), survey_(survey), rules_(rules), answers_(answers), version_(version) {}
+                  keystore::Generation version, const KeepGoing& going)
+      : request_(request),
+        survey_(survey),
+        rules_(rules),
+        answers_(answers),
+        version_(version),
+        going_(going) {}
   ~SegmentPipeline();
   SegmentPipeline(const SegmentPipeline&) = delete;
   SegmentPipeline& operator=(const SegmentPipeline&) = delete;
@@ -51,6 +57,7 @@ class SegmentPipeline {
   const RowRules& rules_;
   AnswerParts& answers_;
   const keystore::Generation version_;
+  const KeepGoing& going_;  // asked before each segment
 
   std::array<Segment, 3> segments_;  // by number modulo 3
   std::future<Status> reading_;      // the next segment

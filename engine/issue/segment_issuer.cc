@@ -57,10 +57,13 @@ Result<IssueOutcome> SegmentIssuer::issue(const IssueRows& rows, keystore::Segme
   PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.active_generation(),
                       people_);
   FUGO_TRY(finder.run(rows.codes));
+  FUGO_TRY(going());
   give_ids(state.next_person, rows.codes.size());
   FUGO_TRY(issuances_.find(*snapshot, rows.agencies, people_.ids, state.next_person,
                            keystore::kNoSegment));
+  FUGO_TRY(going());
   FUGO_TRY(make_symbols(rows));
+  FUGO_TRY(going());
   collect_people(segment.number);
   collect_issued(rows, segment.number);
 
@@ -74,6 +77,7 @@ Result<IssueOutcome> SegmentIssuer::issue(const IssueRows& rows, keystore::Segme
   data.issued = new_issued_;
   FUGO_TRY(add_digests(rows, segment.time, data));
   count(rows, data);
+  FUGO_TRY(going());
   FUGO_TRY(site_.ledger().commit_segment(data));
   job = data.job;
   return IssueOutcome{symbols_.span().first(rows.codes.size()), issuances_.results(),
@@ -86,6 +90,7 @@ Result<IssueOutcome> SegmentIssuer::answer(const IssueRows& rows,
   PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.active_generation(),
                       people_);
   FUGO_TRY(finder.run(rows.codes));
+  FUGO_TRY(going());
   const std::string where = "segment " + std::to_string(segment.number);
   if (std::find(people_.ids.begin(), people_.ids.end(), kNoPerson) != people_.ids.end())
     return fail(ErrorCode::kRefused, "a person of this answered request is not in the ledger",

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -41,6 +42,9 @@ class SegmentIssuer {
   [[nodiscard]] static Result<std::unique_ptr<SegmentIssuer>> create(Site& site,
                                                                      std::size_t max_rows);
 
+  // ask gives a function that is asked between steps; its error ends the call, nothing committed.
+  void ask(std::function<Status()> keep_going) { keep_going_ = std::move(keep_going); }
+
   // issue makes the symbols and commits people, issuances, digest, statistics, journal and the
   // job's progress in one transaction. `job` is the row before; its rows_done, segments and counts
   // are moved on in place when the commit succeeded. `segment` says which rows of the file these
@@ -73,7 +77,10 @@ class SegmentIssuer {
   [[nodiscard]] Result<Masks> masks_of(keystore::AgencyNumber agency, std::int64_t time);
   void count(const IssueRows& rows, keystore::SegmentData& data) const;
 
+  [[nodiscard]] Status going() const { return keep_going_ ? keep_going_() : Status{}; }
+
   Site& site_;
+  std::function<Status()> keep_going_;
   PeopleColumns people_;
   Issuances issuances_;
   SecretArray<Block> symbols_;                      // agency symbols

@@ -195,6 +195,34 @@ TEST(Ledger, KnowsJobsByIdAndNumber) {
   EXPECT_EQ((*ledger)->jobs()->size(), 1U);
 }
 
+TEST(Ledger, ProgressOfAJobLeavesWhatTheCommandsOrdered) {
+  const LedgerPlace place;
+  ASSERT_OK(place.create());
+  const auto ledger = place.open(Access::kAppend);
+  ASSERT_OK(ledger);
+  const auto put = [&](const JobRow& job, bool progress) -> Result<JobNumber> {
+    FUGO_ASSIGN(const auto update, (*ledger)->begin());
+    FUGO_ASSIGN(const auto number, progress ? update->put_progress(job) : update->put_job(job));
+    FUGO_TRY(update->commit());
+    return number;
+  };
+  JobRow job = make_job("J1");
+  job.number = put(job, false).value();
+  JobRow ordered = job;
+  ordered.paused = true;
+  ordered.cancelled = true;
+  ordered.approved_by = "somebody";
+  ASSERT_OK(put(ordered, false));
+  job.rows_done = 7;  // the runner's copy knows nothing of the orders
+  ASSERT_OK(put(job, true));
+  ordered.rows_done = 7;
+  EXPECT_EQ(*(*ledger)->job(job.number), ordered);
+  ordered.state = JobState::kCancelled;
+  ASSERT_OK(put(ordered, false));
+  EXPECT_EQ(put(job, true).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(*(*ledger)->job(job.number), ordered);
+}
+
 TEST(Ledger, AddsStatistics) {
   const LedgerPlace place;
   ASSERT_OK(place.create());

@@ -213,18 +213,18 @@ TEST_F(Answers, OnlyTheirOwnerCanReadThem) {
 TEST_F(Answers, AppearByRenameOnceAndCanBeCompared) {
   const auto written = write(random_rows(100, 10), 30);
   ASSERT_TRUE(written);
-  ASSERT_TRUE(publish_answers(folder.path(), "J1"));
+  ASSERT_TRUE(publish_answers({folder.path(), "J1"}));
   const auto published = answers_path(folder.path(), "J1");
   EXPECT_FALSE(std::filesystem::exists(temporary_answers_path(folder.path(), "J1")));
-  EXPECT_TRUE(check_published(published, written->digest));
-  EXPECT_TRUE(publish_answers(folder.path(), "J1")) << "a rename that had happened is success";
+  EXPECT_TRUE(check_published({folder.path(), "J1"}, written->digest));
+  EXPECT_TRUE(publish_answers({folder.path(), "J1"})) << "a rename that had happened is success";
 
   std::ofstream(published / "131016.csv", std::ios::app) << "X";
-  const auto changed = check_published(published, written->digest);
+  const auto changed = check_published({folder.path(), "J1"}, written->digest);
   ASSERT_FALSE(changed);
   EXPECT_EQ(changed.error().code, ErrorCode::kRefused);
   ASSERT_TRUE(write(random_rows(100, 10), 30));
-  EXPECT_FALSE(publish_answers(folder.path(), "J1")) << "never over a folder that is there";
+  EXPECT_FALSE(publish_answers({folder.path(), "J1"})) << "never over a folder that is there";
 }
 
 TEST_F(Answers, CountsThatDoNotAddUpAreNotWritten) {

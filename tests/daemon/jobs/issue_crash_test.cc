@@ -119,7 +119,9 @@ TEST(IssueCrash, AFullDiskIsSaidAndNothingIsHalfDone) {
       ASSERT_EQ(failed.exit_code, 1) << "call " << at << ": " << failed.errors;
       ASSERT_NE(failed.errors.find("No space left on device"), std::string::npos)
           << "call " << at << ": " << failed.errors;
-      ASSERT_FALSE(std::filesystem::exists(crash.out() / "R")) << "call " << at;
+      // Answers are there whole (the disk was full for a merge or the last commit) or not at all.
+      if (std::filesystem::exists(crash.out() / "R"))
+        ASSERT_EQ(crash.answers(), expected.answers) << "call " << at;
     }
     const auto resumed = crash.run({});
     ASSERT_EQ(resumed.exit_code, 0) << "call " << at << ": " << resumed.errors;

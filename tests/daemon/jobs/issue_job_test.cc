@@ -1,6 +1,4 @@
 // Whole jobs through the command: what is answered, what is refused, what stays equal.
-#include "daemon/jobs/issue_job.h"
-
 #include <gtest/gtest.h>
 
 #include <set>

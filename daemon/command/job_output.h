@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "daemon/command/context.h"
-#include "daemon/jobs/issue_job.h"
+#include "daemon/jobs/job.h"
 #include "daemon/progress.h"
 
 namespace fugo::daemon {
@@ -24,10 +24,10 @@ class BulkProgress {
   std::size_t most_unlocked_ = 0;
 };
 
-// issue_options puts the settings into a job's options.
-[[nodiscard]] IssueOptions issue_options(const Settings& settings);
+// job_options puts the settings into a job's options.
+[[nodiscard]] JobOptions job_options(const Settings& settings);
 
-// describe_issue is the outcome of a report; exit 3 when rows were rejected.
-[[nodiscard]] Outcome describe_issue(const IssueReport& report, bool checked_only);
+// describe_job is the outcome of a report; exit 3 when rows were rejected.
+[[nodiscard]] Outcome describe_job(const JobReport& report, bool checked_only);
 
 }  // namespace fugo::daemon

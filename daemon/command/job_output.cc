@@ -1,4 +1,4 @@
-#include "daemon/command/issue_output.h"
+#include "daemon/command/job_output.h"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -27,8 +27,8 @@ void BulkProgress::update(const char* stage, std::uint64_t done, std::uint64_t t
   bar_->update(done, total);
 }
 
-IssueOptions issue_options(const Settings& settings) {
-  IssueOptions options;
+JobOptions job_options(const Settings& settings) {
+  JobOptions options;
   options.check_digits = settings.check_digits;
   options.segment_rows = settings.segment_rows;
   options.reject_limit_rows = settings.reject_limit_rows;
@@ -36,7 +36,7 @@ IssueOptions issue_options(const Settings& settings) {
   return options;
 }
 
-Outcome describe_issue(const IssueReport& report, bool checked_only) {
+Outcome describe_job(const JobReport& report, bool checked_only) {
   Outcome outcome;
   outcome.exit_code = report.count_rejected > 0 ? ExitCode::kSomeRejected : ExitCode::kDone;
   auto& document = outcome.document;

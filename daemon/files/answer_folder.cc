@@ -1,0 +1,222 @@
+#include "daemon/files/answer_folder.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <system_error>
+
+#include "base/file.h"
+#include "base/parallel.h"
+#include "base/text.h"
+
+namespace fugo::daemon {
+namespace {
+
+constexpr const char* kRejectsName = "rejects.csv";
+constexpr const char* kSummaryName = "summary.json";
+constexpr const char* kAcknowledgedName = "acknowledged.json";
+constexpr std::size_t kFilesAtATime = 64;
+constexpr std::size_t kMaxSummaryBytes = 64U << 20U;
+
+tl::unexpected<Error> not_ours(const std::filesystem::path& file) {
+  return fail(ErrorCode::kRefused, "is not as fugo wrote it", file.string(),
+              "move the folder away, and ask again");
+}
+
+Result<nlohmann::json> read_json(const std::filesystem::path& file) {
+  FUGO_ASSIGN(const auto text, read_small(file, kMaxSummaryBytes));
+  auto document = nlohmann::json::parse(text, nullptr, false);
+  if (document.is_discarded() || !document.is_object()) return not_ours(file);
+  return document;
+}
+
+// The notes of summary.json, which is the caller's to change: nothing is taken for granted.
+Result<std::vector<FileNote>> read_notes(const std::filesystem::path& folder) {
+  FUGO_ASSIGN(const auto summary, read_json(folder / kSummaryName));
+  std::vector<FileNote> notes;
+  const auto files = summary.find("files");
+  if (files == summary.end() || !files->is_array()) return not_ours(folder / kSummaryName);
+  for (const auto& entry : *files) {
+    FileNote note;
+    const auto sha256 = entry.is_object() && entry.contains("name") && entry["name"].is_string() &&
+                                entry.contains("sha256") && entry["sha256"].is_string()
+                            ? unhex(entry["sha256"].get<std::string>())
+                            : std::nullopt;
+    if (!sha256 || sha256->size() != note.sha256.size()) return not_ours(folder / kSummaryName);
+    note.name = entry["name"].get<std::string>();
+    std::copy(sha256->begin(), sha256->end(), note.sha256.begin());
+    notes.push_back(std::move(note));
+  }
+  return notes;
+}
+
+Result<std::set<std::string>> read_acknowledged(const std::filesystem::path& folder) {
+  std::set<std::string> codes;
+  std::error_code error;
+  if (!std::filesystem::exists(folder / kAcknowledgedName, error) && !error) return codes;
+  FUGO_ASSIGN(const auto document, read_json(folder / kAcknowledgedName));
+  const auto agencies = document.find("agencies");
+  if (agencies == document.end() || !agencies->is_array())
+    return not_ours(folder / kAcknowledgedName);
+  for (const auto& code : *agencies) {
+    if (!code.is_string()) return not_ours(folder / kAcknowledgedName);
+    codes.insert(code.get<std::string>());
+  }
+  return codes;
+}
+
+// The CSV files that are in the folder, hashed.
+Result<std::vector<FileNote>> hash_files(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::vector<FileNote> notes;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    if (entry->path().extension() == ".csv") notes.push_back({entry->path().filename(), 0, {}});
+  if (error) return fail_errno("cannot read", folder.string(), error.value());
+  FUGO_TRY(parallel_ranges(notes.size(), kFilesAtATime, hardware_threads(),
+                           [&](std::size_t first, std::size_t last, std::size_t) -> Status {
+                             for (std::size_t i = first; i < last; ++i) {
+                               FUGO_ASSIGN(notes[i].sha256, hash_file(folder / notes[i].name));
+                             }
+                             return {};
+                           }));
+  return notes;
+}
+
+// Adds what the summary says of acknowledged files that are gone.
+Status add_acknowledged(const std::filesystem::path& folder, std::vector<FileNote>& notes) {
+  FUGO_ASSIGN(const auto codes, read_acknowledged(folder));
+  if (codes.empty()) return {};
+  FUGO_ASSIGN(auto told, read_notes(folder));
+  std::set<std::string> there;
+  for (const auto& note : notes) there.insert(note.name);
+  for (auto& note : told)
+    if (there.count(note.name) == 0 && note.name.ends_with(".csv") &&
+        codes.count(note.name.substr(0, note.name.size() - 4)) != 0)
+      notes.push_back(std::move(note));
+  return {};
+}
+
+}  // namespace
+
+std::filesystem::path answers_path(const std::filesystem::path& directory, const std::string& id) {
+  return directory / id;
+}
+
+std::filesystem::path temporary_answers_path(const std::filesystem::path& directory,
+                                             const std::string& id) {
+  return directory / ("." + id + ".tmp");
+}
+
+Result<Sha256> digest_of_notes(std::vector<FileNote>& notes) {
+  std::sort(notes.begin(), notes.end(),
+            [](const FileNote& a, const FileNote& b) { return a.name < b.name; });
+  FUGO_ASSIGN(auto stream, Sha256Stream::create());
+  for (const auto& note : notes)
+    FUGO_TRY(stream.update(as_bytes(fmt::format("{} {}\n", note.name, hex(note.sha256)))));
+  return stream.finish();
+}
+
+Result<FileNote> write_rejects(const std::filesystem::path& folder, RejectList& rejects) {
+  FUGO_ASSIGN(auto file, AnswerFile::create(folder / kRejectsName));
+  FUGO_TRY(file.append("line,processing_number,reason\n"));
+  FUGO_TRY(rejects.for_each([&file](const Reject& reject) -> Status {
+    constexpr std::size_t kMostBytes = 128;
+    FUGO_ASSIGN(char* const start, file.room(kMostBytes));
+    const char* end = fmt::format_to(start, FMT_STRING("{},{},{}\n"), reject.line,
+                                     reject.processing_number, reject_reason_name(reject.reason));
+    file.take(static_cast<std::size_t>(end - start));
+    return {};
+  }));
+  FUGO_ASSIGN(const Sha256 sha256, file.finish());
+  FUGO_TRY(file.sync());
+  return FileNote{kRejectsName, rejects.size(), sha256};
+}
+
+Status write_summary_file(const std::filesystem::path& folder,
+                          const nlohmann::ordered_json& summary) {
+  FUGO_ASSIGN(auto file, AnswerFile::create(folder / kSummaryName));
+  FUGO_TRY(file.append(summary.dump(2) + "\n"));
+  FUGO_TRY(file.finish().map([](const Sha256&) {}));
+  return file.sync();
+}
+
+nlohmann::ordered_json reject_counts(const RejectList& rejects) {
+  auto reasons = nlohmann::ordered_json::object();
+  for (std::size_t i = 1; i < kRejectReasons; ++i)
+    if (rejects.counts()[i] != 0)
+      reasons[std::string(reject_reason_name(static_cast<RejectReason>(i)))] = rejects.counts()[i];
+  return reasons;
+}
+
+nlohmann::ordered_json file_notes(const std::vector<FileNote>& notes) {
+  auto files = nlohmann::ordered_json::array();
+  for (const auto& note : notes)
+    files.push_back({{"name", note.name}, {"records", note.records}, {"sha256", hex(note.sha256)}});
+  return files;
+}
+
+Status publish_answers(const AnswersPlace& place) {
+  const auto from = temporary_answers_path(place.directory, place.id);
+  std::error_code error;
+  if (!std::filesystem::exists(from, error) && !error) return sync_directory(place.directory);
+  return rename_durably(from, answers_path(place.directory, place.id));
+}
+
+Status check_published(const AnswersPlace& place, const std::array<std::uint8_t, 32>& digest) {
+  const auto folder = answers_path(place.directory, place.id);
+  FUGO_ASSIGN(auto notes, hash_files(folder));
+  FUGO_TRY(add_acknowledged(folder, notes));
+  FUGO_ASSIGN(const auto found, digest_of_notes(notes));
+  if (found == digest) return {};
+  return fail(ErrorCode::kRefused, "the answer files are not those that were made for this request",
+              folder.string(), "move the folder away, and ask again");
+}
+
+Result<std::uint64_t> count_answer_files(const AnswersPlace& place) {
+  const auto folder = answers_path(place.directory, place.id);
+  std::error_code error;
+  if (!std::filesystem::exists(folder / kSummaryName, error)) return 0;
+  FUGO_ASSIGN(const auto notes, read_notes(folder));
+  return static_cast<std::uint64_t>(
+      std::count_if(notes.begin(), notes.end(), [](const FileNote& note) {
+        return note.name != kRejectsName && note.name.find('/') == std::string::npos;
+      }));
+}
+
+Status acknowledge_answer(const std::filesystem::path& directory, const std::string& id,
+                          const std::string& agency) {
+  const auto folder = answers_path(directory, id);
+  std::error_code error;
+  if (!std::filesystem::exists(folder, error))
+    return fail(ErrorCode::kRefused, "there are no answers to request " + id, directory.string(),
+                "check the id of the request");
+  FUGO_ASSIGN(auto codes, read_acknowledged(folder));
+  const std::string name = agency + ".csv";
+  if (codes.count(agency) == 0) {
+    FUGO_ASSIGN(const auto notes, read_notes(folder));
+    const bool named = std::any_of(notes.begin(), notes.end(),
+                                   [&](const FileNote& note) { return note.name == name; });
+    if (!named || name == kRejectsName)
+      return fail(ErrorCode::kRefused, "no answers to request " + id + " were for agency " + agency,
+                  folder.string(), "check the agency's code");
+    codes.insert(agency);
+    const nlohmann::ordered_json document = {
+        {"format", "fugo-acknowledged"}, {"version", 1}, {"agencies", codes}};
+    FUGO_TRY(write_durably(folder / kAcknowledgedName, as_bytes(document.dump(2) + "\n")));
+  }
+  if (::unlink((folder / name).c_str()) != 0 && errno != ENOENT)
+    return fail_errno("cannot remove", (folder / name).string(), errno);
+  return sync_directory(folder);
+}
+
+Result<std::vector<std::string>> acknowledged_answers(const std::filesystem::path& directory,
+                                                      const std::string& id) {
+  FUGO_ASSIGN(const auto codes, read_acknowledged(answers_path(directory, id)));
+  return std::vector<std::string>(codes.begin(), codes.end());
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,73 @@
+// The folder of a job's answers: what all kinds put into it, publishing, and acknowledgement.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/files/answer_file.h"
+#include "daemon/files/rejects.h"
+
+namespace fugo::daemon {
+
+// AnswersPlace is where a job's answers appear: DIR/<id>/.
+struct AnswersPlace {
+  std::filesystem::path directory;
+  std::string id;
+};
+
+// answers_path and temporary_answers_path name the folders of a job: DIR/<id> and DIR/.<id>.tmp.
+[[nodiscard]] std::filesystem::path answers_path(const std::filesystem::path& directory,
+                                                 const std::string& id);
+[[nodiscard]] std::filesystem::path temporary_answers_path(const std::filesystem::path& directory,
+                                                           const std::string& id);
+
+// FileNote is what the summary says of one CSV file.
+struct FileNote {
+  std::string name;
+  std::uint64_t records = 0;
+  Sha256 sha256{};
+};
+
+// digest_of_notes is SHA-256 over the lines "<name> <SHA-256 in hex>\n", sorted by name; it sorts
+// the notes.
+[[nodiscard]] Result<Sha256> digest_of_notes(std::vector<FileNote>& notes);
+
+// write_rejects writes and syncs rejects.csv.
+[[nodiscard]] Result<FileNote> write_rejects(const std::filesystem::path& folder,
+                                             RejectList& rejects);
+
+// write_summary_file writes and syncs summary.json; reject_counts and file_notes are parts of it.
+[[nodiscard]] Status write_summary_file(const std::filesystem::path& folder,
+                                        const nlohmann::ordered_json& summary);
+[[nodiscard]] nlohmann::ordered_json reject_counts(const RejectList& rejects);
+[[nodiscard]] nlohmann::ordered_json file_notes(const std::vector<FileNote>& notes);
+
+// publish_answers renames DIR/.<id>.tmp to DIR/<id> and syncs DIR. When there is no DIR/.<id>.tmp
+// the rename had happened before: success. kIo when DIR/<id> is there and cannot be replaced.
+[[nodiscard]] Status publish_answers(const AnswersPlace& place);
+
+// check_published is kRefused, saying so, when the CSV files in DIR/<id> are not those of `digest`
+// (WrittenAnswers::digest). Files that were acknowledged count as summary.json has them.
+[[nodiscard]] Status check_published(const AnswersPlace& place,
+                                     const std::array<std::uint8_t, 32>& digest);
+
+// count_answer_files is the number of agencies' files that were made, those included that were
+// acknowledged since; 0 when the folder is not there.
+[[nodiscard]] Result<std::uint64_t> count_answer_files(const AnswersPlace& place);
+
+// acknowledge_answer destroys the file of one agency, which has received it. It is noted in
+// acknowledged.json, durably, before the file goes; doing it twice is success. kRefused when the
+// folder is not there or the agency had no file in it.
+[[nodiscard]] Status acknowledge_answer(const std::filesystem::path& directory,
+                                        const std::string& id, const std::string& agency);
+
+// acknowledged_answers lists the codes of the agencies whose files were acknowledged, sorted.
+[[nodiscard]] Result<std::vector<std::string>> acknowledged_answers(
+    const std::filesystem::path& directory, const std::string& id);
+
+}  // namespace fugo::daemon

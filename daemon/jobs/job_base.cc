@@ -1,0 +1,306 @@
+#include "daemon/jobs/job_base.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/secret.h"
+#include "base/text.h"
+#include "daemon/jobs/job_control.h"
+
+namespace fugo::daemon {
+
+using keystore::JobRow;
+using keystore::JobState;
+
+Result<JobReport> Job::run() {
+  FUGO_TRY(look(options_.output_directory));
+  if (known_) job_ = *known_;
+  if (known_ && known_->state == JobState::kDone) return repeat();
+  if (known_ && known_->state == JobState::kCancelled)
+    return fail(ErrorCode::kRefused, "request " + job_.id + " was cancelled",
+                options_.request.string(), "give a new request an id of its own");
+  if (!known_ || known_->state == JobState::kHeld) {
+    FUGO_ASSIGN(const bool goes_on, approved());
+    if (!goes_on) return report();
+    FUGO_TRY(start());
+  } else {
+    FUGO_TRY(take_up());
+  }
+  if (job_.state == JobState::kRunning) {
+    FUGO_TRY(before_commit());
+    FUGO_ASSIGN(const auto written, make_answers(/*make_missing=*/true));
+    answer_files_ = written.agencies;
+    FUGO_TRY(before_commit());
+    FUGO_TRY(commit_answers(written));
+  }
+  FUGO_TRY(end_job(site_, options_, job_, counts().dump()));
+  return report();
+}
+
+Result<JobReport> Job::check() {
+  FUGO_TRY(look(std::filesystem::temp_directory_path()));
+  job_.id = survey_.head.id;
+  job_.kind = survey_.head.kind;
+  job_.join = survey_.head.join;
+  job_.rows = survey_.rows;
+  job_.segment_rows = options_.segment_rows;
+  report_.repeated = known_ && known_->state != JobState::kHeld;
+  FUGO_TRY(find_rejects());
+  job_.count_rejected = survey_.rejects.size();
+  if (!report_.repeated)
+    for (const Need& need : needs()) {
+      report_.held = true;
+      report_.hold_reason += (report_.hold_reason.empty() ? "" : ",") + std::string(need.reason);
+    }
+  return report();
+}
+
+// The one look over the whole file, before anything is applied: by the registry of today, or of
+// the day when the request came first.
+Status Job::look(const std::filesystem::path& temporary_directory) {
+  tell("reading", 0, 0);
+  FUGO_TRY(going_());
+  FUGO_ASSIGN(known_, site_.ledger().find_job(request_->head().id));
+  const bool pinned = known_ && known_->state != JobState::kHeld;
+  FUGO_ASSIGN(agencies_,
+              AgencyTable::create(pinned ? registry_of(site_, *known_) : site_.agencies()));
+  rules_.agencies = &agencies_;
+  rules_.check_digits = pinned ? known_->check_digits : options_.check_digits;
+  const auto keys = site_.ledger().keys();
+  SurveyOptions options;
+  options.rules = rules_;
+  options.environment = site_.ledger().header().environment;
+  options.hmac_key = &keys->request();
+  options.spill_key = &keys->spill();
+  options.temporary_directory = temporary_directory;
+  options.keep_going = &going_;
+  FUGO_ASSIGN(survey_, request_->survey(options));
+  rejects_of_file_ = survey_.rejects.size();
+  if (known_ && !equal_in_constant_time(known_->request_hmac, survey_.hmac))
+    return fail(ErrorCode::kRefused,
+                "the id " + survey_.head.id + " was used before with other content",
+                options_.request.string() + ":1", "give the request an id of its own");
+  return {};
+}
+
+bool Job::too_many_rejects() const {
+  return rejects_of_file_ > options_.reject_limit_rows &&
+         rejects_of_file_ * 100 > survey_.rows * options_.reject_limit_percent;
+}
+
+std::vector<Need> Job::needs() const {
+  if (!too_many_rejects()) return {};
+  return {{"rejects", options_.accept_rejects,
+           std::to_string(rejects_of_file_) + " of " + std::to_string(survey_.rows) +
+               " rows would be rejected, which is more than the limit",
+           "see fugo check, or run it again with --accept-rejects"}};
+}
+
+// False: the request waits for an approval now.
+Result<bool> Job::approved() {
+  const auto all = needs();
+  std::string reasons;
+  const Need* missing = nullptr;
+  const std::string before =
+      known_ && !known_->approved_by.empty() ? "," + known_->hold_reason + "," : "";
+  for (const Need& need : all) {
+    reasons += (reasons.empty() ? "" : ",") + std::string(need.reason);
+    const bool given =
+        need.given || before.find("," + std::string(need.reason) + ",") != std::string::npos;
+    if (!given && missing == nullptr) missing = &need;
+  }
+  job_.hold_reason = reasons;
+  if (missing == nullptr) return true;
+  if (!options_.hold)
+    return fail(ErrorCode::kRefused, missing->what, options_.request.string(), missing->hint);
+  FUGO_TRY(hold(reasons));
+  return false;
+}
+
+Status Job::hold(const std::string& reasons) {
+  report_.held = true;
+  report_.hold_reason = reasons;
+  if (known_ && known_->hold_reason == reasons) return {};  // as it was, and not approved
+  FUGO_ASSIGN(const auto state, site_.ledger().state());
+  pin(state);
+  job_.state = JobState::kHeld;
+  job_.count_rejected = rejects_of_file_;
+  FUGO_ASSIGN(const auto update, site_.ledger().begin());
+  job_.approved_by.clear();  // what was approved was less
+  FUGO_ASSIGN(job_.number, update->put_job(job_));
+  FUGO_TRY(update->append_journal(
+      options_.actor, std::string(job_kind_name(job_.kind)) + ".held",
+      nlohmann::json{{"request", job_.id}, {"rows", job_.rows}, {"reason", reasons}}.dump()));
+  return update->commit();
+}
+
+Status Job::refuse_other_open_job(const keystore::LedgerState& state) const {
+  if (state.open_job == 0) return {};
+  FUGO_ASSIGN(auto open, site_.ledger().job(state.open_job));
+  if (open.cancelled && open.state == JobState::kRunning)
+    return cancel_job(site_, open, options_.actor);
+  return fail(ErrorCode::kRefused, "request " + open.id + " has been started and not finished",
+              options_.request.string(),
+              "run that request again first, or give it up by fugo jobs cancel " + open.id);
+}
+
+void Job::pin(const keystore::LedgerState& state) {
+  std::error_code ignored;
+  job_.id = survey_.head.id;
+  job_.kind = survey_.head.kind;
+  job_.join = survey_.head.join;
+  job_.own_request = options_.own_request;
+  job_.request_hmac = survey_.hmac;
+  job_.time = unix_now();
+  job_.operator_name = options_.actor.operator_name;
+  job_.order = options_.actor.order;
+  job_.output_directory = std::filesystem::absolute(options_.output_directory, ignored).string();
+  job_.generation = site_.active_generation().number;
+  pin_registry(site_, state, job_);
+  job_.check_digits = options_.check_digits;
+  job_.segment_rows = options_.segment_rows;
+  job_.rows = survey_.rows;
+  job_.accept_rejects = options_.accept_rejects;
+}
+
+// A request that is new or was approved: its row pins everything that the answers depend on.
+Status Job::start() {
+  FUGO_TRY(before_commit());
+  FUGO_ASSIGN(const auto state, site_.ledger().state());
+  FUGO_TRY(refuse_other_open_job(state));
+  const auto folder = answers_path(options_.output_directory, survey_.head.id);
+  if (std::filesystem::exists(folder))
+    return fail(ErrorCode::kRefused, "is there already", folder.string(),
+                "move it away or choose another --out");
+  pin(state);
+  job_.state = JobState::kRunning;
+  job_.count_rejected = 0;
+  return commit([&](keystore::Update& update) -> Status {
+    if (update.state().registry_version != site_.registry_version())
+      return fail(ErrorCode::kRefused, "the registries were changed while the request was read",
+                  options_.request.string(), "run it again");
+    return update.append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".start",
+                                 nlohmann::json{{"request", job_.id}, {"rows", job_.rows}}.dump());
+  });
+}
+
+// A request that was stopped: what was pinned counts, not today's settings.
+Status Job::take_up() {
+  report_.resumed = true;
+  std::error_code ignored;
+  if (std::filesystem::absolute(options_.output_directory, ignored).string() !=
+      job_.output_directory)
+    return fail(ErrorCode::kRefused,
+                "request " + job_.id +
+                    " was started with another output directory; what was committed stays",
+                options_.output_directory.string(), "run it with --out " + job_.output_directory);
+  if (job_.state != JobState::kRunning) return {};
+  FUGO_ASSIGN(const auto state, site_.ledger().state());
+  if (state.registry_version != job_.registry_version)
+    return fail(ErrorCode::kDamaged,
+                "the registries changed while request " + job_.id + " was open", "ledger",
+                "run fugo verify; fugo jobs cancel " + job_.id + " gives the request up");
+  return {};
+}
+
+Status Job::before_commit() {
+  FUGO_TRY(going_());
+  auto ordered = look_at_orders(site_, job_);
+  if (ordered || stop_of(ordered.error()) != JobStop::kCancelled || job_.number == 0)
+    return ordered;
+  FUGO_TRY(cancel_job(site_, job_, options_.actor));
+  std::error_code ignored;
+  std::filesystem::remove_all(temporary_answers_path(options_.output_directory, job_.id), ignored);
+  return ordered;
+}
+
+Status Job::commit(const std::function<Status(keystore::Update&)>& fill) {
+  return commit_job(site_, job_, fill);
+}
+
+Status Job::commit_answers(const WrittenAnswers& written) {
+  job_.state = JobState::kAnswering;
+  job_.answers_digest = written.digest;
+  job_.count_rejected = survey_.rejects.size();
+  return commit([&](keystore::Update& update) { return update.add_stats(rejected_stats()); });
+}
+
+std::vector<keystore::StatRow> Job::rejected_stats() const {
+  std::vector<keystore::StatRow> rows;
+  for (std::size_t agency = 0; agency < survey_.rejected_by_agency.size(); ++agency)
+    if (survey_.rejected_by_agency[agency] != 0)
+      rows.push_back({local_day(job_.time), static_cast<keystore::AgencyNumber>(agency),
+                      job_.generation, 0, 0, survey_.rejected_by_agency[agency]});
+  return rows;
+}
+
+Result<std::vector<keystore::SegmentRow>> Job::committed() const {
+  FUGO_ASSIGN(auto rows, site_.ledger().segments());
+  rows.erase(std::remove_if(rows.begin(), rows.end(),
+                            [&](const auto& row) { return row.job != job_.number; }),
+             rows.end());
+  std::sort(rows.begin(), rows.end(),
+            [](const auto& a, const auto& b) { return a.first_row < b.first_row; });
+  return rows;
+}
+
+AnswerHead Job::answer_head() const {
+  AnswerHead head;
+  head.id = job_.id;
+  head.kind = job_.kind;
+  head.environment = site_.ledger().header().environment;
+  head.time = job_.time;
+  head.rows = job_.rows;
+  head.symbol_version = job_.generation;
+  head.rejected_by_agency = survey_.rejected_by_agency;
+  return head;
+}
+
+AnswersPlace Job::place() const { return {options_.output_directory, job_.id}; }
+
+// A request that was answered before: answered again by reading only.
+Result<JobReport> Job::repeat() {
+  report_.repeated = true;
+  const auto folder = answers_path(options_.output_directory, job_.id);
+  if (std::filesystem::exists(folder)) {
+    FUGO_TRY(check_published(place(), job_.answers_digest));
+  } else {
+    FUGO_ASSIGN(const auto written, make_again());
+    if (written.digest != job_.answers_digest) {
+      std::error_code ignored;
+      std::filesystem::remove_all(temporary_answers_path(options_.output_directory, job_.id),
+                                  ignored);
+      return fail(ErrorCode::kRefused,
+                  "request " + job_.id + " was answered on " + format_time(job_.time) +
+                      ", and the same answers cannot be made any more",
+                  options_.request.string(),
+                  "people or keys have changed since; send a request with a new id");
+    }
+    FUGO_TRY(publish_answers(place()));
+  }
+  if (options_.own_request) FUGO_TRY(destroy_request(options_.request));
+  return report();
+}
+
+Result<JobReport> Job::report() {
+  report_.id = job_.id;
+  report_.kind = job_.kind;
+  report_.rows = job_.rows;
+  report_.count_rejected = job_.count_rejected;
+  report_.symbol_version = job_.generation;
+  fill(report_);
+  const RejectCounts& counts = survey_.rejects.counts();
+  for (std::size_t reason = 1; reason < counts.size(); ++reason)
+    if (counts[reason] != 0)
+      report_.rejects.emplace(reject_reason_name(static_cast<RejectReason>(reason)),
+                              counts[reason]);
+  if (job_.state != JobState::kHeld && !job_.output_directory.empty()) {
+    report_.answers = answers_path(options_.output_directory, job_.id);
+    FUGO_ASSIGN(report_.agencies, count_answer_files(place()));
+  }
+  report_.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  return report_;
+}
+
+}  // namespace fugo::daemon

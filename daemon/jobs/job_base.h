@@ -1,0 +1,101 @@
+// What jobs of all kinds have in common. The steps are told in docs/exactly-once.md.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/files/answers.h"
+#include "daemon/files/keep_going.h"
+#include "daemon/files/request.h"
+#include "daemon/jobs/job.h"
+
+namespace fugo::daemon {
+
+// Need is something that somebody has to approve before a request is applied.
+struct Need {
+  const char* reason = "";  // word of JobRow::hold_reason
+  bool given = false;       // by the options
+  std::string what, hint;   // of the refusal
+};
+
+// Job is one run over one request file. A kind derives from it and does its own work.
+class Job {
+ public:
+  Job(engine::Site& site, const JobOptions& options, std::unique_ptr<Request> request)
+      : site_(site), options_(options), going_(options.keep_going), request_(std::move(request)) {}
+  virtual ~Job() = default;
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  [[nodiscard]] Result<JobReport> run();
+  [[nodiscard]] Result<JobReport> check();
+
+ protected:
+  // make_answers writes the temporary folder, synced: answers of committed work by reading, and,
+  // with `make_missing`, of the rest by doing it. survey_.rejects has the ledger's rejects then.
+  [[nodiscard]] virtual Result<WrittenAnswers> make_answers(bool make_missing) = 0;
+  // commit_answers commits state answering with the digest of the answers.
+  [[nodiscard]] virtual Status commit_answers(const WrittenAnswers& written);
+  // make_again makes the answers of a job that is done once more; kRefused when that cannot be.
+  [[nodiscard]] virtual Result<WrittenAnswers> make_again() { return make_answers(false); }
+  // find_rejects adds what the ledger would reject; for a check.
+  [[nodiscard]] virtual Status find_rejects() = 0;
+  // needs lists what must be approved; this one: too many rejects.
+  [[nodiscard]] virtual std::vector<Need> needs() const;
+  // has_records tells whether the kind's answers include a file of record aliases.
+  [[nodiscard]] virtual bool has_records() const { return false; }
+  // counts are the kind's own figures, for the journal.
+  [[nodiscard]] virtual nlohmann::json counts() const = 0;
+  virtual void fill(JobReport& report) const = 0;
+
+  void tell(const char* stage, std::uint64_t done, std::uint64_t total) const {
+    if (options_.progress) options_.progress(stage, done, total);
+  }
+  // before_commit looks at what the commands ordered: freeze, pause, cancel, or the caller's stop.
+  [[nodiscard]] Status before_commit();
+  // commit puts the job's row and what `fill` adds into one transaction.
+  [[nodiscard]] Status commit(const std::function<Status(keystore::Update&)>& fill = {});
+  // committed lists the committed segments of this job, by first row.
+  [[nodiscard]] Result<std::vector<keystore::SegmentRow>> committed() const;
+  [[nodiscard]] AnswerHead answer_head() const;
+  [[nodiscard]] std::vector<keystore::StatRow> rejected_stats() const;
+  [[nodiscard]] AnswersPlace place() const;
+
+  engine::Site& site_;
+  const JobOptions& options_;
+  const KeepGoing going_;
+  std::unique_ptr<Request> request_;
+  AgencyTable agencies_;
+  RowRules rules_;
+  Survey survey_;
+  keystore::JobRow job_;
+  std::uint64_t answer_files_ = 0;  // known once they were written
+
+ private:
+  [[nodiscard]] Status look(const std::filesystem::path& temporary_directory);
+  [[nodiscard]] bool too_many_rejects() const;
+  [[nodiscard]] Result<bool> approved();
+  [[nodiscard]] Status hold(const std::string& reasons);
+  [[nodiscard]] Status refuse_other_open_job(const keystore::LedgerState& state) const;
+  [[nodiscard]] Status start();
+  [[nodiscard]] Status take_up();
+  void pin(const keystore::LedgerState& state);
+  [[nodiscard]] Result<JobReport> repeat();
+  [[nodiscard]] Result<JobReport> report();
+
+  std::optional<keystore::JobRow> known_;  // this id's job, if it came before
+  std::uint64_t rejects_of_file_ = 0;      // without those that the ledger finds
+  JobReport report_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+// make_job opens a request and gives the job of its kind.
+[[nodiscard]] Result<std::unique_ptr<Job>> make_job(engine::Site& site, const JobOptions& options);
+
+}  // namespace fugo::daemon

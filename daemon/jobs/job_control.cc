@@ -1,0 +1,152 @@
+#include "daemon/jobs/job_control.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/file.h"
+#include "daemon/files/answers.h"
+
+namespace fugo::daemon {
+namespace {
+
+using keystore::JobRow;
+using keystore::JobState;
+
+tl::unexpected<Error> stopped(JobStop stop, std::string what, std::string hint) {
+  return fail(ErrorCode::kRefused, std::move(what), "ledger", std::move(hint),
+              static_cast<std::uint64_t>(stop));
+}
+
+void take_orders(const JobRow& stored, JobRow& job) {
+  job.paused = stored.paused;
+  job.cancelled = stored.cancelled;
+  job.approved_by = stored.approved_by;
+}
+
+Status finish_merges(engine::Site& site, const JobRow& job) {
+  auto done = site.ledger().finish_merges();
+  if (done) return {};
+  Error error = std::move(done).error();
+  error.what = "the answers of request " + job.id +
+               " are there, but merging files of the ledger failed: " + error.what;
+  error.hint = (error.hint.empty() ? "remove the cause" : error.hint) +
+               "; then run the request again to end it, or give it up by fugo jobs cancel " +
+               job.id;
+  return tl::unexpected(std::move(error));
+}
+
+}  // namespace
+
+JobStop stop_of(const Error& error) {
+  if (error.code != ErrorCode::kRefused || error.where != "ledger") return JobStop::kNone;
+  return error.native <= static_cast<std::uint64_t>(JobStop::kCancelled)
+             ? static_cast<JobStop>(error.native)
+             : JobStop::kNone;
+}
+
+const char* job_kind_name(keystore::JobKind kind) {
+  return kind == keystore::JobKind::kChange   ? "change"
+         : kind == keystore::JobKind::kDelete ? "delete"
+                                              : "issue";
+}
+
+Status look_at_orders(engine::Site& site, JobRow& job) {
+  FUGO_ASSIGN(const auto state, site.ledger().state());
+  if (!state.freeze_issue.empty())
+    return stopped(JobStop::kFrozen, "issuing is frozen: " + state.freeze_issue,
+                   "fugo thaw lets it go on");
+  if (job.number == 0) return {};
+  FUGO_ASSIGN(const auto stored, site.ledger().job(job.number));
+  take_orders(stored, job);
+  if (stored.state == JobState::kCancelled || job.cancelled)
+    return stopped(JobStop::kCancelled, "request " + job.id + " was cancelled",
+                   "what was committed before stays; give a new request an id of its own");
+  if (job.paused)
+    return stopped(JobStop::kPaused, "request " + job.id + " is paused",
+                   "fugo jobs resume " + job.id + " lets it go on");
+  return {};
+}
+
+Status commit_job(engine::Site& site, JobRow& job,
+                  const std::function<Status(keystore::Update&)>& fill) {
+  FUGO_ASSIGN(const auto update, site.ledger().begin());
+  if (job.number == 0) {
+    FUGO_ASSIGN(job.number, update->put_job(job));
+  } else {
+    FUGO_TRY(update->put_progress(job).map([](auto) {}));
+  }
+  if (fill) FUGO_TRY(fill(*update));
+  return update->commit();
+}
+
+Status cancel_job(engine::Site& site, JobRow& job, const keystore::Actor& actor) {
+  FUGO_ASSIGN(const auto stored, site.ledger().job(job.number));
+  if (stored.state == JobState::kCancelled) return {};
+  job.state = JobState::kCancelled;
+  return commit_job(site, job, [&](keystore::Update& update) {
+    return update.append_journal(
+        actor, std::string(job_kind_name(job.kind)) + ".cancelled",
+        nlohmann::json{{"request", job.id}, {"rows", job.rows}, {"rows_done", job.rows_done}}
+            .dump());
+  });
+}
+
+Status destroy_request(const std::filesystem::path& request) {
+  if (::unlink(request.c_str()) != 0 && errno != ENOENT)
+    return fail_errno("cannot remove the request", request.string(), errno);
+  return sync_directory(request.parent_path());
+}
+
+Status end_job(engine::Site& site, const JobOptions& options, JobRow& job,
+               const std::string& counts) {
+  if (job.state == JobState::kAnswering) FUGO_TRY(publish_answers({job.output_directory, job.id}));
+  if (!options.keep_going) FUGO_TRY(finish_merges(site, job));
+  const auto note = [&](keystore::Update& update) {
+    return update.append_journal(options.actor, std::string(job_kind_name(job.kind)) + ".done",
+                                 counts);
+  };
+  if (job.state == JobState::kAnswering && job.own_request) {
+    job.state = JobState::kAnswered;
+    FUGO_TRY(commit_job(site, job, note));
+  }
+  const bool noted = job.state == JobState::kAnswered;
+  if (job.own_request) FUGO_TRY(destroy_request(options.request));
+  job.state = JobState::kDone;
+  return commit_job(site, job, [&](keystore::Update& update) -> Status {
+    return noted ? Status{} : note(update);
+  });
+}
+
+void pin_registry(const engine::Site& site, const keystore::LedgerState& state, JobRow& job) {
+  job.registry_version = site.registry_version();
+  job.next_agency = state.next_agency;
+  job.suspended_agencies.clear();
+  job.closed_agencies.clear();
+  for (const auto& agency : site.agencies()) {
+    if (agency.state == keystore::AgencyState::kSuspended)
+      job.suspended_agencies.push_back(agency.number);
+    if (agency.state == keystore::AgencyState::kClosed)
+      job.closed_agencies.push_back(agency.number);
+  }
+}
+
+std::vector<keystore::Agency> registry_of(const engine::Site& site, const JobRow& job) {
+  std::vector<keystore::Agency> agencies;
+  const auto has = [](const std::vector<std::uint64_t>& list, std::uint64_t number) {
+    return std::find(list.begin(), list.end(), number) != list.end();
+  };
+  for (keystore::Agency agency : site.agencies()) {
+    if (agency.number >= job.next_agency) continue;
+    agency.state = has(job.closed_agencies, agency.number)      ? keystore::AgencyState::kClosed
+                   : has(job.suspended_agencies, agency.number) ? keystore::AgencyState::kSuspended
+                                                                : keystore::AgencyState::kActive;
+    agencies.push_back(std::move(agency));
+  }
+  return agencies;
+}
+
+}  // namespace fugo::daemon

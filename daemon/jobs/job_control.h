@@ -1,0 +1,41 @@
+// What is done to a job's row besides its work: orders from outside, and its last steps.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/jobs/job.h"
+
+namespace fugo::daemon {
+
+// look_at_orders is an error with a JobStop when issuing is frozen, or the job (if it has a number)
+// was paused or cancelled. The job's control fields are brought up to date.
+[[nodiscard]] Status look_at_orders(engine::Site& site, keystore::JobRow& job);
+
+// commit_job puts the job's row, with the control fields as the ledger has them, and what `fill`
+// adds into one transaction.
+[[nodiscard]] Status commit_job(engine::Site& site, keystore::JobRow& job,
+                                const std::function<Status(keystore::Update&)>& fill = {});
+
+// cancel_job gives a job up: state kCancelled, journaled.
+[[nodiscard]] Status cancel_job(engine::Site& site, keystore::JobRow& job,
+                                const keystore::Actor& actor);
+
+// end_job brings a job from state answering or answered to done: answers are published, merges
+// awaited unless there is a keep_going, and the request is destroyed if it is the job's own.
+// `counts` (a JSON object) goes into the journal.
+[[nodiscard]] Status end_job(engine::Site& site, const JobOptions& options, keystore::JobRow& job,
+                             const std::string& counts);
+
+// destroy_request unlinks a request file durably; one that is gone is success.
+[[nodiscard]] Status destroy_request(const std::filesystem::path& request);
+
+// pin_registry notes the registry as the job sees it; registry_of gives it back.
+void pin_registry(const engine::Site& site, const keystore::LedgerState& state,
+                  keystore::JobRow& job);
+[[nodiscard]] std::vector<keystore::Agency> registry_of(const engine::Site& site,
+                                                        const keystore::JobRow& job);
+
+}  // namespace fugo::daemon

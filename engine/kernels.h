@@ -12,9 +12,7 @@
 #include <span>
 
 #include "base/bytes.h"
-#include "base/parallel.h"
 #include "base/result.h"
-#include "base/secret.h"
 #include "hsm/token.h"
 
 namespace fugo::engine {
@@ -115,21 +113,16 @@ template <typename A, typename B>
 template <typename Label, typename X, typename Output>
 [[nodiscard]] Status sign_each(hsm::Token& token, const hsm::Key& key, std::size_t count,
                                const Label& label, const X& x, const Output& result) {
-  constexpr std::size_t kGrain = 256;
-  return parallel_ranges(
-      count, kGrain, hardware_threads(),
-      [&](std::size_t first, std::size_t last, std::size_t /*worker*/) -> Status {
-        SecretBytes<32> message;
-        SecretBytes<16> tag;
-        for (std::size_t i = first; i < last; ++i) {
-          const Words words[2] = {label(i), x(i)};
-          std::memcpy(message.data(), words, message.size());
-          FUGO_TRY(token.sign(key, message.bytes(), tag.bytes()));
-          Words out;
-          std::memcpy(&out, tag.data(), sizeof out);
-          result(i, out);
+  return token.mac(
+      key, count,
+      [&](std::size_t first, std::span<hsm::Message> to) {
+        for (std::size_t i = 0; i < to.size(); ++i) {
+          store_words(to[i][0], label(first + i));
+          store_words(to[i][1], x(first + i));
         }
-        return {};
+      },
+      [&](std::size_t first, std::span<const Block> from) {
+        for (std::size_t i = 0; i < from.size(); ++i) result(first + i, load_words(from[i]));
       });
 }
 

@@ -10,6 +10,9 @@ namespace fugo::hsm {
 namespace {
 
 constexpr CK_ULONG kSecretKeyBytes = 32;
+// More than any answer that makes sense: beyond them the module is at fault.
+constexpr std::size_t kMostObjects = 100'000;
+constexpr CK_ULONG kLongestAttribute = CK_ULONG{1} << 16U;
 // secp256r1, 1.2.840.10045.3.1.7, in DER.
 constexpr std::uint8_t kP256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
 
@@ -168,6 +171,8 @@ Result<std::vector<CK_OBJECT_HANDLE>> find_objects(CK_FUNCTION_LIST* functions,
     CK_OBJECT_HANDLE some[16];
     CK_ULONG count = 0;
     rv = functions->C_FindObjects(session, some, std::size(some), &count);
+    if (rv == CKR_OK && (count > std::size(some) || found.size() > kMostObjects))
+      rv = CKR_GENERAL_ERROR;  // a search that never ends, or writes past its room
     if (rv != CKR_OK || count == 0) break;
     found.insert(found.end(), some, some + count);
   }
@@ -226,10 +231,12 @@ Result<std::vector<std::uint8_t>> read_attribute(CK_FUNCTION_LIST* functions,
   FUGO_CK(functions, C_GetAttributeValue, session, object, &query, 1);
   if (query.ulValueLen == CK_UNAVAILABLE_INFORMATION)
     return fail_rv(CKR_ATTRIBUTE_SENSITIVE, "C_GetAttributeValue");
+  if (query.ulValueLen > kLongestAttribute)
+    return fail_rv(CKR_GENERAL_ERROR, "C_GetAttributeValue");
   std::vector<std::uint8_t> value(query.ulValueLen);
   query.pValue = value.data();
   FUGO_CK(functions, C_GetAttributeValue, session, object, &query, 1);
-  value.resize(query.ulValueLen);
+  if (query.ulValueLen != value.size()) return fail_rv(CKR_GENERAL_ERROR, "C_GetAttributeValue");
   return value;
 }
 

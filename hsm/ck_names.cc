@@ -136,11 +136,41 @@ std::string rv_name(CK_RV rv) {
 
 bool spoils_session(CK_RV rv) {
   static constexpr std::array kSpoiling = {
-      CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED,          CKR_USER_NOT_LOGGED_IN,
-      CKR_DEVICE_ERROR,           CKR_DEVICE_REMOVED,          CKR_TOKEN_NOT_PRESENT,
-      CKR_OBJECT_HANDLE_INVALID,  CKR_KEY_HANDLE_INVALID,      CKR_GENERAL_ERROR,
-      CKR_OPERATION_ACTIVE,       CKR_CRYPTOKI_NOT_INITIALIZED};
-  return std::find(kSpoiling.begin(), kSpoiling.end(), rv) != kSpoiling.end();
+      CKR_SESSION_HANDLE_INVALID,
+      CKR_SESSION_CLOSED,
+      CKR_USER_NOT_LOGGED_IN,
+      CKR_DEVICE_ERROR,
+      CKR_DEVICE_MEMORY,
+      CKR_DEVICE_REMOVED,
+      CKR_TOKEN_NOT_PRESENT,
+      CKR_TOKEN_NOT_RECOGNIZED,
+      CKR_SLOT_ID_INVALID,
+      CKR_OBJECT_HANDLE_INVALID,
+      CKR_KEY_HANDLE_INVALID,
+      CKR_GENERAL_ERROR,
+      CKR_FUNCTION_FAILED,
+      CKR_FUNCTION_CANCELED,
+      CKR_HOST_MEMORY,
+      CKR_SESSION_COUNT,
+      CKR_OPERATION_ACTIVE,
+      CKR_OPERATION_NOT_INITIALIZED,
+      CKR_BUFFER_TOO_SMALL,
+      CKR_CRYPTOKI_NOT_INITIALIZED,
+      kWrongAnswer,
+  };
+  // What a vendor's own value means is not known: better a new session too many.
+  return rv >= CKR_VENDOR_DEFINED ||
+         std::find(kSpoiling.begin(), kSpoiling.end(), rv) != kSpoiling.end();
+}
+
+bool ends_session(CK_RV rv) {
+  return rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_SESSION_CLOSED || rv == CKR_DEVICE_REMOVED ||
+         rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_CRYPTOKI_NOT_INITIALIZED;
+}
+
+bool refuses_pin(CK_RV rv) {
+  return rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED || rv == CKR_PIN_INVALID ||
+         rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_EXPIRED || rv == CKR_USER_PIN_NOT_INITIALIZED;
 }
 
 tl::unexpected<Error> fail_rv(CK_RV rv, std::string function, std::string hint) {

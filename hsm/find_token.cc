@@ -35,6 +35,7 @@ Result<std::vector<CK_SLOT_ID>> slots_with_token(CK_FUNCTION_LIST* functions) {
   FUGO_CK(functions, C_GetSlotList, CK_TRUE, nullptr, &count);
   std::vector<CK_SLOT_ID> slots(count);
   FUGO_CK(functions, C_GetSlotList, CK_TRUE, slots.data(), &count);
+  if (count > slots.size()) return fail_rv(CKR_GENERAL_ERROR, "C_GetSlotList");
   slots.resize(count);
   return slots;
 }
@@ -64,15 +65,20 @@ Result<FoundToken> find_token(const Module& module, const std::string& uri_text)
   FUGO_ASSIGN(const auto slots, slots_with_token(functions));
   std::vector<FoundToken> matches;
   std::vector<std::string> labels;
+  CK_RV why_none = CKR_TOKEN_NOT_PRESENT;
   for (const CK_SLOT_ID slot : slots) {
     FoundToken token{slot, {}};
-    if (functions->C_GetTokenInfo(slot, &token.info) != CKR_OK) continue;
+    if (const CK_RV rv = functions->C_GetTokenInfo(slot, &token.info); rv != CKR_OK) {
+      why_none = rv;
+      continue;
+    }
     if ((token.info.flags & CKF_TOKEN_INITIALIZED) == 0) continue;
     labels.push_back(padded_text(token.info.label, sizeof(token.info.label)));
     if (p11_kit_uri_match_token_info(uri.get(), &token.info) == 1) matches.push_back(token);
   }
   if (matches.empty())
-    return fail(ErrorCode::kHsm, "no token matches the URI", uri_text, list_of(labels));
+    return fail(ErrorCode::kHsm, "no token matches the URI: " + rv_name(why_none), uri_text,
+                list_of(labels), why_none);
   if (matches.size() > 1)
     return fail(ErrorCode::kUsage, fmt::format("{} tokens match the URI", matches.size()), uri_text,
                 "add the serial number; " + list_of(labels));

@@ -16,6 +16,7 @@ namespace {
 struct Loaded {
   MeteredFunctions metered;
   bool initialised = false;  // by us
+  bool foreign = false;      // by other code of this process
   std::string conf;
   std::weak_ptr<Module> holders;
 };
@@ -57,7 +58,8 @@ Status initialise(Loaded& module, const std::string& conf) {
     return fail_rv(rv, "C_Initialize",
                    conf.empty() ? "is SOFTHSM2_CONF set and readable?" : "configuration: " + conf);
   module.initialised = rv == CKR_OK;
-  module.conf = conf;
+  module.foreign = !module.initialised;
+  if (!conf.empty()) module.conf = conf;
   return {};
 }
 
@@ -82,9 +84,44 @@ Result<std::shared_ptr<Module>> Module::open(const std::filesystem::path& librar
     FUGO_CK(module.metered.functions, C_Finalize, nullptr);
   }
   if (!module.initialised) FUGO_TRY(initialise(module, conf));
-  std::shared_ptr<Module> made(new Module(module.metered));
+  std::shared_ptr<Module> made(new Module(library.string(), module.metered));
   module.holders = made;
   return made;
+}
+
+bool Module::is_foreign() const {
+  const std::lock_guard lock(registry_mutex());
+  return registry()[library_].foreign;
+}
+
+Status Module::reinitialise(std::uint64_t seen, std::chrono::milliseconds limit) {
+  FUGO_TRY(gate_->close(limit));
+  struct Reopen {
+    CallGate& gate;
+    ~Reopen() { gate.open(); }
+  } const reopen{*gate_};
+  if (epoch_.load() != seen) return {};
+  const std::lock_guard lock(registry_mutex());
+  Loaded& module = registry()[library_];
+  if (module.foreign)
+    return fail(ErrorCode::kHsm, "the module was initialised by other code of this process",
+                library_, "it has to be started again for the token to be found");
+  // From here on nothing of before counts, however it ends.
+  epoch_.fetch_add(1);
+  bool finalized = true;
+  if (module.initialised) {
+    const CK_RV rv = module.metered.functions->C_Finalize(nullptr);
+    finalized = rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED;
+  }
+  module.initialised = false;
+  // The environment has the configuration already: setenv is for the time before there are threads.
+  auto done = initialise(module, "");
+  // A library that would not be finalized is still the one that we had initialised.
+  if (done && !finalized && module.foreign) {
+    module.foreign = false;
+    module.initialised = true;
+  }
+  return done;
 }
 
 void finalize_all() {

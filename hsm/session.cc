@@ -7,20 +7,29 @@ namespace fugo::hsm {
 Result<Session> Session::open(std::shared_ptr<Module> module, CK_SLOT_ID slot, Access access) {
   Session session;
   session.module_ = std::move(module);
+  session.epoch_ = session.module_->epoch();
   const CK_FLAGS flags =
       CKF_SERIAL_SESSION | (access == Access::kReadWrite ? CKF_RW_SESSION : CK_FLAGS{0});
-  FUGO_CK(session.functions(), C_OpenSession, slot, flags, nullptr, nullptr, &session.handle_);
+  const CK_RV rv =
+      session.functions()->C_OpenSession(slot, flags, nullptr, nullptr, &session.handle_);
+  if (rv != CKR_OK) session.handle_ = CK_INVALID_HANDLE;
+  if (rv != CKR_OK) return fail_rv(rv, "C_OpenSession");
+  if (session.handle_ == CK_INVALID_HANDLE)
+    return fail_rv(CKR_SESSION_HANDLE_INVALID, "C_OpenSession");
   return session;
 }
 
 Session::Session(Session&& other) noexcept
-    : module_(std::move(other.module_)), handle_(std::exchange(other.handle_, CK_INVALID_HANDLE)) {}
+    : module_(std::move(other.module_)),
+      handle_(std::exchange(other.handle_, CK_INVALID_HANDLE)),
+      epoch_(other.epoch_) {}
 
 Session& Session::operator=(Session&& other) noexcept {
   if (this != &other) {
     close();
     module_ = std::move(other.module_);
     handle_ = std::exchange(other.handle_, CK_INVALID_HANDLE);
+    epoch_ = other.epoch_;
   }
   return *this;
 }
@@ -31,14 +40,30 @@ Status Session::login(CK_USER_TYPE user, Pin& pin) {
   return fail_rv(rv, "C_Login", rv == CKR_PIN_INCORRECT ? "check the PIN file" : "");
 }
 
+Status Session::check_logged_in() const {
+  CK_SESSION_INFO info{};
+  FUGO_CK(functions(), C_GetSessionInfo, handle_, &info);
+  if (info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS) return {};
+  return fail_rv(CKR_USER_NOT_LOGGED_IN, "C_GetSessionInfo");
+}
+
 void Session::close() {
   if (handle_ == CK_INVALID_HANDLE) return;
-  functions()->C_CloseSession(std::exchange(handle_, CK_INVALID_HANDLE));
+  if (!is_void()) functions()->C_CloseSession(handle_);
+  forget();
+}
+
+void Session::forget() {
+  handle_ = CK_INVALID_HANDLE;
   module_.reset();
 }
 
 SessionPool::Lease::~Lease() {
-  if (pool_ == nullptr || spoiled_) return;
+  if (pool_ == nullptr) return;
+  if (spoiled_) {
+    pool_->dropped_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   const std::lock_guard lock(pool_->mutex_);
   pool_->idle_.push_back(std::move(session_));
 }
@@ -47,30 +72,34 @@ Status SessionPool::Lease::check(CK_RV rv, const char* function) {
   if (rv == CKR_OK) [[likely]]
     return {};
   if (spoils_session(rv)) spoiled_ = true;
+  if (ends_session(rv)) session_.forget();
   return fail_rv(rv, function);
 }
 
 Result<SessionPool::Lease> SessionPool::acquire() {
+  FUGO_ASSIGN(auto pass, module_->enter(limit_));
   {
     const std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
+    while (!idle_.empty()) {
       Session session = std::move(idle_.back());
       idle_.pop_back();
-      return Lease(this, std::move(session));
+      if (!session.is_void()) return Lease(this, std::move(pass), std::move(session));
+      dropped_.fetch_add(1, std::memory_order_relaxed);
     }
   }
-  FUGO_ASSIGN(auto session, Session::open(module_, slot_, Session::Access::kReadOnly));
-  return Lease(this, std::move(session));
+  FUGO_ASSIGN(auto session, Session::open(module_, slot_.load(), Session::Access::kReadOnly));
+  return Lease(this, std::move(pass), std::move(session));
 }
 
 void SessionPool::clear() {
-  const std::lock_guard lock(mutex_);
-  idle_.clear();
-}
-
-std::size_t SessionPool::idle() const {
-  const std::lock_guard lock(mutex_);
-  return idle_.size();
+  std::vector<Session> idle;
+  {
+    const std::lock_guard lock(mutex_);
+    idle.swap(idle_);
+  }
+  // Without the lock: a call that closes a session may hang.
+  dropped_.fetch_add(idle.size(), std::memory_order_relaxed);
+  idle.clear();
 }
 
 }  // namespace fugo::hsm

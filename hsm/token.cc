@@ -11,38 +11,40 @@ namespace fugo::hsm {
 
 Result<std::shared_ptr<Token>> Token::open(const TokenSettings& settings) {
   const std::size_t bytes = settings.max_bytes_per_call;
-  if (bytes < 2 * sizeof(Block) || bytes % sizeof(Block) != 0)
-    return fail(ErrorCode::kUsage, fmt::format("{} is no multiple of 16 of at least 32", bytes),
+  if (bytes < 3 * sizeof(Block) || bytes % sizeof(Block) != 0)
+    return fail(ErrorCode::kUsage, fmt::format("{} is no multiple of 16 of at least 48", bytes),
                 "hsm.max_bytes_per_call");
-  FUGO_ASSIGN(auto module, Module::open(settings.module, settings.softhsm_conf));
-  FUGO_ASSIGN(const auto found, find_token(*module, settings.uri));
-  auto token = std::make_shared<Pkcs11Token>(settings, std::move(module), found);
-  FUGO_TRY(token->start());
-  return token;
+  FUGO_ASSIGN(const auto module, Module::open(settings.module, settings.softhsm_conf));
+  const auto open_once = [&]() -> Result<std::shared_ptr<Token>> {
+    auto token = std::make_shared<Pkcs11Token>(settings, module);
+    FUGO_TRY(token->start());
+    return token;
+  };
+  const std::uint64_t epoch = module->epoch();
+  auto opened = open_once();
+  // Some modules see a token that was plugged in, or a server that is back, only from their
+  // initialisation on. Not while others work with the module: their Tokens see to that.
+  if (opened || opened.error().code != ErrorCode::kHsm || refuses_pin(opened.error().native) ||
+      module.use_count() != 1 || module->is_foreign())
+    return opened;
+  FUGO_TRY(module->reinitialise(epoch, settings.call_limit));
+  return open_once();
 }
 
-Pkcs11Token::Pkcs11Token(const TokenSettings& settings, std::shared_ptr<Module> module,
-                         const FoundToken& found)
+Pkcs11Token::Pkcs11Token(const TokenSettings& settings, std::shared_ptr<Module> module)
     : settings_(settings),
       module_(std::move(module)),
-      slot_(found.slot),
-      info_(found.info),
       blocks_per_call_(settings.max_bytes_per_call / sizeof(Block)),
       threads_(settings.threads == 0 ? hardware_threads() : settings.threads),
-      pool_(module_, slot_) {}
+      pool_(module_, 0, settings.call_limit),
+      recovery_(settings.first_pause, settings.longest_pause) {}
 
 Pkcs11Token::~Pkcs11Token() {
-  pool_.clear();
-  sentinel_.close();
-}
-
-Status Pkcs11Token::start() {
-  const std::lock_guard lock(admin_mutex_);
-  FUGO_ASSIGN(auto pin, Pin::read(settings_.pin_file));
-  FUGO_ASSIGN(auto session, Session::open(module_, slot_, Session::Access::kReadOnly));
-  FUGO_TRY(session.login(CKU_USER, pin));
-  sentinel_ = std::move(session);
-  return {};
+  // Where calls hang the sessions are left to the end of the process.
+  if (const auto pass = module_->enter(settings_.call_limit)) {
+    pool_.clear();
+    sentinel_.close();
+  }
 }
 
 Result<Key> Pkcs11Token::find_key(const KeyName& name, const std::optional<Block>& fingerprint) {
@@ -64,22 +66,38 @@ Result<Pkcs11Token::Entry> Pkcs11Token::look_up(const KeyName& name,
   if (!is_valid(name) || !placement.present)
     return fail(ErrorCode::kRefused,
                 fmt::format("key {} does not belong in a token of this role", key_label(name)));
-  Entry entry{name, placement.uses, CK_INVALID_HANDLE, {}};
-  {
-    const std::lock_guard lock(admin_mutex_);
-    FUGO_ASSIGN(auto lease, pool_.acquire());
-    // A finding session that failed may have been left in the middle of a search.
-    auto found = find_one_key(lease.functions(), lease.handle(), name);
-    if (!found && found.error().code == ErrorCode::kHsm) lease.spoil();
-    FUGO_ASSIGN(entry.handle, std::move(found));
-    FUGO_TRY(check_attributes(lease.functions(), lease.handle(), entry.handle, name, entry.uses));
-  }
-  FUGO_ASSIGN(entry.fingerprint, evaluate_fingerprint(entry));
+  Entry entry{name, placement.uses, CK_INVALID_HANDLE, module_->epoch(), {}, {}};
+  FUGO_ASSIGN(entry.handle, find_checked(name, placement.uses));
+  FUGO_TRY(prove_fingerprint(entry));
   if (fingerprint && !equal_in_constant_time(entry.fingerprint.bytes, fingerprint->bytes))
     return fail(ErrorCode::kRefused,
                 fmt::format("key {}: the fingerprint is not the registered one", key_label(name)),
                 {}, "this is another key under the same name; do not use this token");
   return entry;
+}
+
+Result<CK_OBJECT_HANDLE> Pkcs11Token::find_checked(const KeyName& name, const KeyUses& uses) {
+  FUGO_ASSIGN(const auto lock, lock_within(admin_mutex_));
+  FUGO_ASSIGN(auto lease, pool_.acquire());
+  const auto find = [&]() -> Result<CK_OBJECT_HANDLE> {
+    FUGO_TRY(lease.session().check_logged_in());
+    FUGO_ASSIGN(const auto handle, find_one_key(lease.functions(), lease.handle(), name));
+    FUGO_TRY(check_attributes(lease.functions(), lease.handle(), handle, name, uses));
+    return handle;
+  };
+  auto found = find();
+  // A session that failed may have been left in the middle of a search.
+  if (!found && found.error().code == ErrorCode::kHsm) lease.spoil(found.error().native);
+  return found;
+}
+
+Status Pkcs11Token::check_key_absent(const KeyName& name) {
+  FUGO_ASSIGN(const auto lock, lock_within(admin_mutex_));
+  FUGO_ASSIGN(auto lease, pool_.acquire());
+  auto absent = lease.session().check_logged_in();
+  if (absent) absent = check_absent(lease.functions(), lease.handle(), name);
+  if (!absent && absent.error().code == ErrorCode::kHsm) lease.spoil(absent.error().native);
+  return absent;
 }
 
 std::vector<Error> Pkcs11Token::verify_keys(std::span<const ExpectedKey> keys) {
@@ -90,29 +108,25 @@ std::vector<Error> Pkcs11Token::verify_keys(std::span<const ExpectedKey> keys) {
       if (auto found = find_key(key.name, key.fingerprint); !found)
         checked = tl::unexpected<Error>(std::move(found).error());
     } else {
-      checked = with_recovery([&]() -> Status {
-        const std::lock_guard lock(admin_mutex_);
-        FUGO_ASSIGN(auto lease, pool_.acquire());
-        auto absent = check_absent(lease.functions(), lease.handle(), key.name);
-        if (!absent && absent.error().code == ErrorCode::kHsm) lease.spoil();
-        return absent;
-      });
+      checked = with_recovery([&] { return check_key_absent(key.name); });
     }
     if (!checked) faults.push_back(std::move(checked).error());
   }
   return faults;
 }
 
-Result<Block> Pkcs11Token::fingerprint_of(const Key& key) {
-  return with_recovery([&]() -> Result<Block> {
-    FUGO_ASSIGN(const auto entry, entry_of(key));
-    return evaluate_fingerprint(entry);
-  });
+std::string Pkcs11Token::description() const {
+  const std::shared_lock lock(keys_mutex_);
+  return describe(info_);
 }
 
 Health Pkcs11Token::health() const {
   Health health;
   module_->meter().add_to(health);
+  recovery_.add_to(health);
+  health.wrong_answers = wrong_answers_.load(std::memory_order_relaxed);
+  health.sessions_dropped = pool_.dropped();
+  health.reinitialisations = module_->epoch();
   return health;
 }
 
@@ -121,33 +135,6 @@ Result<Pkcs11Token::Entry> Pkcs11Token::entry_of(const Key& key) const {
   if (key.slot >= keys_.size() || keys_[key.slot].name != key.name)
     return fail(ErrorCode::kInternal, "a key that this token did not find", key_label(key.name));
   return keys_[key.slot];
-}
-
-Status Pkcs11Token::recover(std::uint64_t generation) {
-  // Held until every handle is fresh: a thread that waits here goes on with those.
-  const std::lock_guard recovery_lock(recovery_mutex_);
-  if (generation_.load() != generation) return {};
-  {
-    const std::lock_guard lock(admin_mutex_);
-    FUGO_ASSIGN(auto pin, Pin::read(settings_.pin_file));
-    pool_.clear();
-    FUGO_ASSIGN(auto session, Session::open(module_, slot_, Session::Access::kReadOnly));
-    FUGO_TRY(session.login(CKU_USER, pin));
-    sentinel_ = std::move(session);
-  }
-  std::vector<Entry> known;
-  {
-    const std::shared_lock lock(keys_mutex_);
-    known = keys_;
-  }
-  for (const Entry& entry : known) {
-    FUGO_ASSIGN(const auto fresh, look_up(entry.name, entry.fingerprint));
-    const std::unique_lock lock(keys_mutex_);
-    for (Entry& place : keys_)
-      if (place.name == fresh.name) place = fresh;
-  }
-  generation_.fetch_add(1);
-  return {};
 }
 
 }  // namespace fugo::hsm

@@ -1,6 +1,8 @@
 // A PKCS#11 token in use: logged in, its keys found and checked, bulk AES and single MACs.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -28,6 +30,14 @@ struct TokenSettings {
   TokenRole role = TokenRole::kIssuing;
   std::size_t max_bytes_per_call = 256 * 1024;  // of C_Encrypt; the known block included
   std::size_t threads = 0;                      // of bulk evaluation; 0: one a core
+  // Every symbol is evaluated in two calls, which must agree: for a device that is not trusted to
+  // compute rightly each time. Halves the rate.
+  bool evaluate_twice = false;
+  // How long a recovery waits for calls that hang, and a caller for a recovery.
+  std::chrono::milliseconds call_limit{30'000};
+  // The pause after a recovery that failed: the first, and the longest it grows to by doubling.
+  std::chrono::milliseconds first_pause{500};
+  std::chrono::milliseconds longest_pause{30'000};
 };
 
 // Key is a key of the token that was found and whose attributes and fingerprint were checked.
@@ -49,8 +59,18 @@ struct ExpectedKey {
 using Fill = std::function<void(std::size_t first, std::span<Block> blocks)>;
 using Drain = std::function<void(std::size_t first, std::span<const Block> blocks)>;
 
+// Messages writes the messages of items [first, first + messages.size()); as Fill.
+using Message = std::array<Block, 2>;
+using Messages = std::function<void(std::size_t first, std::span<Message> messages)>;
+
 // Token is thread-safe. All errors of the module carry CK_RV by name, with code kHsm; a key whose
 // attributes or fingerprint are wrong is kRefused.
+//
+// A Token comes back by itself. When a call fails in a way that a new session, a login, handles
+// looked up anew, or C_Finalize and C_Initialize may help against, one thread does that, and the
+// act is repeated: all of them may be. While it does not help, calls fail at once until the next
+// attempt is due, see health(). A call that hangs keeps its caller until it comes back; others go
+// on, and where they need the module for themselves they fail with kHsm after call_limit.
 class Token {
  public:
   // open loads the module (once per process, see Module), finds the token, logs in and keeps one
@@ -68,31 +88,43 @@ class Token {
   // all is well; it goes on after a fault.
   [[nodiscard]] virtual std::vector<Error> verify_keys(std::span<const ExpectedKey> keys) = 0;
 
-  // fingerprint_of evaluates the fingerprint of a key: see key_spec.h.
+  // fingerprint_of evaluates the fingerprint of a key: see key_spec.h. kHsm when it is not that
+  // which the key had when it was found.
   [[nodiscard]] virtual Result<Block> fingerprint_of(const Key& key) = 0;
 
   // encrypt evaluates AES-256 on `count` blocks with CKM_AES_ECB, in calls of at most
-  // max_bytes_per_call over several threads. Each call carries the known block; when its result
-  // is not the key's fingerprint, nothing of that call reaches `drain` and the error is kHsm.
+  // max_bytes_per_call over several threads. The first and the last block of each call are known;
+  // when they do not come out as the key's fingerprint, or the length is not right, nothing of
+  // that call reaches `drain`. It is repeated after a recovery; kHsm when that does not help.
   [[nodiscard]] virtual Status encrypt(const Key& key, std::size_t count, const Fill& fill,
                                        const Drain& drain) = 0;
   // decrypt is the inverse; for keys that allow it (XTS data key in the linking token).
   [[nodiscard]] virtual Status decrypt(const Key& key, std::size_t count, const Fill& fill,
                                        const Drain& drain) = 0;
 
-  // sign is one C_Sign with CKM_AES_CMAC, CKM_SHA256_HMAC, or CKM_ECDSA over the SHA-256 of the
+  // mac evaluates HMAC-SHA-256 of `count` messages, one C_Sign each, over several threads, and
+  // drains the first 16 bytes. Each few hundred are framed by a known message, in the same
+  // session: when it does not come out as the key's fingerprint, none of them reaches `drain`.
+  [[nodiscard]] virtual Status mac(const Key& key, std::size_t count, const Messages& fill,
+                                   const Drain& drain) = 0;
+
+  // sign is C_Sign with CKM_AES_CMAC, CKM_SHA256_HMAC, or CKM_ECDSA over the SHA-256 of the
   // message (r and s, 32 bytes each), as the key's algorithm says; writes the first to.size()
-  // bytes of at most 16, 32 and 64.
+  // bytes of at most 16, 32 and 64. ECDSA is verified before it is given out; the others are
+  // evaluated twice, and must agree.
   [[nodiscard]] virtual Status sign(const Key& key, ByteView message, MutableByteView to) = 0;
 
-  // unwrap_data_key unwraps (CKM_AES_KEY_WRAP) a ledger data key into wiped memory.
+  // unwrap_data_key unwraps (CKM_AES_KEY_WRAP) a ledger data key into wiped memory; twice, and
+  // both must agree.
   [[nodiscard]] virtual Result<SecretBytes<32>> unwrap_data_key(const Key& wrap_key,
                                                                 ByteView wrapped) = 0;
 
-  // public_point is CKA_EC_POINT (DER) of the public key that lies beside an EC key.
+  // public_point is CKA_EC_POINT (DER) of the public key that lies beside an EC key, as it was
+  // when the key was found; the private key has proved then that it belongs to it.
   [[nodiscard]] virtual Result<std::vector<std::uint8_t>> public_point(const Key& key) = 0;
 
-  // random fills from C_GenerateRandom.
+  // random fills from C_GenerateRandom. kHsm when 16 bytes of it are all zero, or repeat
+  // themselves or the end of what was given before.
   [[nodiscard]] virtual Status random(MutableByteView to) = 0;
 
   // description is what C_GetTokenInfo tells, for status and reports: "SoftHSM v2, label ...".

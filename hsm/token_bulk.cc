@@ -1,4 +1,4 @@
-// Bulk AES: calls over several threads, each with the known block in front.
+// Bulk AES: calls over several threads, each with a known block at both ends.
 #include <algorithm>
 #include <cstring>
 
@@ -6,6 +6,10 @@
 #include "hsm/pkcs11_token.h"
 
 namespace fugo::hsm {
+
+namespace {
+constexpr std::size_t kKnownBlocks = 2;  // the first and the last of each call
+}  // namespace
 
 struct Pkcs11Token::Direction {
   CK_C_EncryptInit CK_FUNCTION_LIST::*init;
@@ -36,32 +40,44 @@ Status Pkcs11Token::bulk(const Key& key, const Direction& direction, std::size_t
   // Below this a second thread costs more than it brings.
   static constexpr std::size_t kSmallestShare = 2048;
   const std::size_t share = std::max((count + threads_ - 1) / threads_, kSmallestShare);
-  const std::size_t grain = std::min(blocks_per_call_ - 1, share);
-  // One buffer a worker for the whole evaluation, wiped once at its end.
+  const std::size_t grain = std::min(blocks_per_call_ - kKnownBlocks, share);
+  // Buffers of a worker for the whole evaluation, wiped once at its end.
   std::vector<SecretArray<Block>> buffers(threads_);
+  std::vector<SecretArray<Block>> second_buffers(threads_);
   const auto work = [&](std::size_t first, std::size_t last, std::size_t worker) -> Status {
-    if (buffers[worker].size() == 0) {
-      FUGO_ASSIGN(buffers[worker], take_buffer());
-    }
-    const auto blocks = buffers[worker].span().first(last - first + 1);
+    const std::size_t size = last - first + kKnownBlocks;
+    const auto evaluate = [&](const Entry& entry, SecretArray<Block>& buffer) -> Status {
+      if (buffer.size() == 0) {
+        FUGO_ASSIGN(buffer, take_buffer());
+      }
+      const auto blocks = buffer.span().first(size);
+      blocks.front() = blocks.back() = direction.inverse ? entry.fingerprint : kFingerprintInput;
+      fill(first, blocks.subspan(1, size - kKnownBlocks));
+      return bulk_call(entry, direction, blocks);
+    };
+    auto& buffer = buffers[worker];
+    auto& second = second_buffers[worker];
     FUGO_TRY(with_recovery([&]() -> Status {
       FUGO_ASSIGN(const auto entry, entry_of(key));
-      blocks[0] = direction.inverse ? entry.fingerprint : kFingerprintInput;
-      fill(first, blocks.subspan(1));
-      return bulk_call(entry, direction, blocks);
+      FUGO_TRY(evaluate(entry, buffer));
+      if (!settings_.evaluate_twice) return {};
+      FUGO_TRY(evaluate(entry, second));
+      if (std::memcmp(buffer.data(), second.data(), size * sizeof(Block)) == 0) return {};
+      return wrong_answer("the same blocks gave two results", key_label(entry.name));
     }));
-    drain(first, blocks.subspan(1));
+    drain(first, std::span<const Block>(buffer.data() + 1, size - kKnownBlocks));
     return {};
   };
   auto done = parallel_ranges(count, grain, threads_, work);
-  for (auto& buffer : buffers)
-    if (buffer.size() != 0) give_back(std::move(buffer), std::min(grain, count) + 1);
+  for (auto* some : {&buffers, &second_buffers})
+    for (auto& buffer : *some)
+      if (buffer.size() != 0) give_back(std::move(buffer), std::min(grain, count) + kKnownBlocks);
   return done;
 }
 
 Status Pkcs11Token::bulk_call(const Entry& entry, const Direction& direction,
                               std::span<Block> blocks) {
-  FUGO_ASSIGN(auto lease, pool_.acquire());
+  FUGO_ASSIGN(auto lease, acquire(entry));
   CK_FUNCTION_LIST* functions = lease.functions();
   CK_MECHANISM mechanism{CKM_AES_ECB, nullptr, 0};
   FUGO_TRY(lease.check((functions->*direction.init)(lease.handle(), &mechanism, entry.handle),
@@ -74,13 +90,15 @@ Status Pkcs11Token::bulk_call(const Entry& entry, const Direction& direction,
   if (rv != CKR_OK) lease.spoil();  // the operation may still be active
   FUGO_TRY(lease.check(rv, direction.run_name));
   const Block& expected = direction.inverse ? kFingerprintInput : entry.fingerprint;
-  if (size == blocks.size_bytes() && equal_in_constant_time(blocks[0].bytes, expected.bytes))
-      [[likely]]
+  if (size == blocks.size_bytes() && equal_in_constant_time(blocks.front().bytes, expected.bytes) &&
+      equal_in_constant_time(blocks.back().bytes, expected.bytes)) [[likely]]
     return {};
-  return fail(ErrorCode::kHsm,
-              "the known block did not come out as the key's fingerprint; nothing of this call was "
-              "used",
-              key_label(entry.name), "another key answered, or the device computes wrongly: stop");
+  lease.spoil();
+  if (size != blocks.size_bytes())
+    return wrong_answer("the token gave another number of blocks than it was given",
+                        direction.run_name);
+  return wrong_answer("the known blocks did not come out as the key's fingerprint",
+                      key_label(entry.name));
 }
 
 Result<SecretArray<Block>> Pkcs11Token::take_buffer() {

@@ -113,7 +113,7 @@ TEST(Token, EightCallersAtOnceGetTheSameAnswers) {
     return out;
   };
   auto settings = shared_tokens().issuing;
-  settings.max_bytes_per_call = 32;  // one block and the known block
+  settings.max_bytes_per_call = 48;  // one block between two known ones
   settings.threads = 1;
   const auto smallest = *Token::open(settings);
   const auto right = evaluate(*smallest, find_shared(*smallest, kLinkageKey));

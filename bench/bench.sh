@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the parts, the whole program and PostgreSQL side by side, and writes a report.
 #
-#   bench/bench.sh BUILD_DIR [--rows N] [--p3] [--no-postgres] [--save]
+#   bench/bench.sh BUILD_DIR [--rows N] [--p3] [--no-postgres] [--no-daemon] [--save]
 #
 # Results: BUILD_DIR/bench/report.json and report.md; --save copies the latter to
 # docs/performance.md. --p3 adds batches into ledgers of 10 and 100 million (10 more minutes, 30 GB
@@ -10,15 +10,16 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 
-build=${1:?usage: bench.sh BUILD_DIR [--rows N] [--p3] [--no-postgres] [--save]}
+build=${1:?usage: bench.sh BUILD_DIR [--rows N] [--p3] [--no-postgres] [--no-daemon] [--save]}
 build=$(cd "$build" && pwd)
 shift
-rows=10000000 p3=0 postgres=1 save=0
+rows=10000000 p3=0 postgres=1 daemon=1 save=0
 while (($#)); do
   case $1 in
     --rows) rows=$2 && shift ;;
     --p3) p3=1 ;;
     --no-postgres) postgres=0 ;;
+    --no-daemon) daemon=0 ;;
     --save) save=1 ;;
     *) die "unknown option $1" ;;
   esac
@@ -150,6 +151,11 @@ fugo verify > /dev/null || die "fugo verify failed"
 jq -n --argjson s "$(elapsed "$start")" --argjson n "$((rows + 1))" \
   '{people: $n, wall_seconds: $s}' > "$results/verify.json"
 
+if ((daemon)); then
+  say "the daemon beside the command"
+  "$here/daemon.sh" "$build" "$out/daemon" "$out/agencies.csv" > "$results/daemon.json"
+  rm -rf "$out/daemon"
+fi
 ((postgres == 0)) || compare_with_postgres
 rm -f "$out/kept.csv"
 

@@ -19,5 +19,6 @@ batches() {
 jq -n --slurpfile machine "$results/machine.json" --slurpfile parts "$results/parts.json" \
   --slurpfile first "$results/first.json" --slurpfile second "$results/second.json" \
   --slurpfile verify "$results/verify.json" --argjson postgres "$(optional postgres)" \
+  --argjson daemon "$(optional daemon)" \
   --argjson p3 "$(batches)" -f "$here/report.jq" > "$out/report.json"
 jq -r -f "$here/report_md.jq" "$out/report.json" > "$out/report.md"

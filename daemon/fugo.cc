@@ -1,6 +1,8 @@
 // The command `fugo`.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
 #include "base/secret.h"
 #include "daemon/command/application.h"
@@ -20,7 +22,9 @@ int run(int argc, const char* const* argv) {
     return run_application(argc, argv);
   } catch (const std::exception& error) {
     // Libraries may throw (no memory, above all); what was committed stays committed.
-    report_failure({ErrorCode::kInternal, error.what(), {}, "what was committed stays"}, {}, false);
+    const bool json = std::any_of(argv, argv + argc,
+                                  [](std::string_view argument) { return argument == "--json"; });
+    report_failure({ErrorCode::kInternal, error.what(), {}, "what was committed stays"}, {}, json);
     return static_cast<int>(ExitCode::kFailed);
   }
 }

@@ -76,6 +76,15 @@ Result<Settings> Context::settings() const {
   return settings;
 }
 
+Result<std::filesystem::path> absolute_path(const std::string& argument,
+                                            const std::filesystem::path& given) {
+  std::error_code error;
+  auto path = std::filesystem::absolute(given, error);
+  if (given.empty() || error)
+    return fail(ErrorCode::kUsage, "is not a path", argument, "name a directory or file");
+  return path;
+}
+
 void report_failure(const Error& error, const std::string& applied, bool json) {
   std::string line = "fugo: " + error.message();
   if (!applied.empty()) line += "; " + applied;

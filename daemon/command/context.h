@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -56,6 +57,11 @@ struct Context {
 // operator_from gives `option` if it is not empty, else the name of the OS user (the real one,
 // not the effective). kUsage unless it is 1 to 64 printable ASCII characters.
 [[nodiscard]] Result<std::string> operator_from(const std::string& option);
+
+// absolute_path is the path that an argument names, seen from the working directory; kUsage when it
+// is empty or there is no working directory.
+[[nodiscard]] Result<std::filesystem::path> absolute_path(const std::string& argument,
+                                                          const std::filesystem::path& given);
 
 // report_failure writes the error for people to standard error and, with `json`, as a document to
 // standard output.

@@ -27,7 +27,7 @@ Result<Outcome> run(Context& context, const IssueArguments& given) {
   FUGO_ASSIGN(const auto settings, context.settings());
   auto options = job_options(settings);
   options.request = given.request;
-  options.output_directory = std::filesystem::absolute(given.output);
+  FUGO_ASSIGN(options.output_directory, absolute_path("--out", given.output));
   options.actor = std::move(actor);
   options.accept_rejects = given.accept_rejects;
   FUGO_ASSIGN(const auto site,

@@ -56,12 +56,25 @@ Outcome describe_job(const JobReport& report, bool checked_only) {
               {"applied", !checked_only && !report.repeated},
               {"seconds", report.seconds}};
   for (const auto& [reason, count] : report.rejects) document["rejects"][reason] = count;
+  if (checked_only) {
+    document["unfinished"] = report.unfinished;
+    document["other_open"] = report.other_open.empty() ? Json(nullptr) : Json(report.other_open);
+    document["first_rejects"] = Json::array();
+    for (const auto& [line, reason] : report.first_rejects)
+      document["first_rejects"].push_back({{"line", line}, {"reason", reason}});
+  }
 
   auto& text = outcome.text;
   if (checked_only) {
     text = fmt::format("request {}: {} rows, {} would be rejected; nothing was applied\n",
                        report.id, grouped(report.rows), grouped(report.count_rejected));
-    if (report.repeated) text += "A request with this id and content was processed before.\n";
+    if (report.unfinished)
+      text += "It was started and is not finished: run it again to end it.\n";
+    else if (report.repeated)
+      text += "A request with this id and content was processed before.\n";
+    if (!report.other_open.empty())
+      text +=
+          fmt::format("Request {} was started and has to be finished first.\n", report.other_open);
     if (report.held)
       text += "That is more than the limit: fugo issue would need --accept-rejects.\n";
   } else {
@@ -74,6 +87,11 @@ Outcome describe_job(const JobReport& report, bool checked_only) {
   }
   for (const auto& [reason, count] : report.rejects)
     text += fmt::format("  {:>12}  {}\n", grouped(count), reason);
+  for (const auto& [line, reason] : report.first_rejects)
+    text += fmt::format("  line {}: {}\n", line, reason);
+  if (checked_only && report.first_rejects.size() < report.count_rejected)
+    text += fmt::format("  and {} more\n",
+                        grouped(report.count_rejected - report.first_rejects.size()));
   if (report.seconds > 0 && !checked_only)
     text += fmt::format(
         "{:.1f} s, {} rows/s\n", report.seconds,

@@ -15,7 +15,7 @@ namespace {
 Result<Outcome> run(Context& context, const LinkRequest& given) {
   context.applied = "no answer was written";
   auto request = given;
-  request.output = std::filesystem::absolute(request.output);
+  FUGO_ASSIGN(request.output, absolute_path("--out", request.output));
   FUGO_ASSIGN(request.actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto site,

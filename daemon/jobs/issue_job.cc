@@ -12,40 +12,50 @@ Result<WrittenAnswers> IssueJob::make_answers(bool make_missing) {
                        survey_.rejects, going_);
 }
 
-std::vector<SegmentRange> IssueJob::ranges() const {
+std::vector<SegmentRange> IssueJob::ranges(const std::vector<keystore::SegmentRow>& done) const {
   std::vector<SegmentRange> all;
-  for (std::uint64_t row = 0; row < job_.rows; row += job_.segment_rows)
+  std::uint64_t row = 0;
+  for (const auto& segment : done) {
+    all.push_back({segment.first_row, segment.rows});
+    row = segment.first_row + segment.rows;
+  }
+  for (; row < survey_.rows; row += all.back().rows)
     all.push_back({row, static_cast<std::uint32_t>(
-                            std::min<std::uint64_t>(job_.segment_rows, job_.rows - row))});
+                            std::min<std::uint64_t>(options_.segment_rows, survey_.rows - row))});
   return all;
 }
 
-Result<std::unique_ptr<engine::SegmentIssuer>> IssueJob::make_issuer() const {
-  return engine::SegmentIssuer::create(site_,
-                                       std::clamp<std::uint64_t>(job_.rows, 1, job_.segment_rows));
+Status IssueJob::prepare() {
+  FUGO_ASSIGN(const auto done, committed());
+  const auto all = ranges(done);
+  std::uint32_t most_rows = 1;
+  for (const SegmentRange& range : all) most_rows = std::max(most_rows, range.rows);
+  FUGO_ASSIGN(issuer_, engine::SegmentIssuer::create(site_, most_rows));
+  issuer_->ask([this] { return going_(); });
+  FUGO_ASSIGN(answers_, AnswerParts::create(options_.output_directory));
+  pipeline_ = std::make_unique<SegmentPipeline>(*request_, survey_, rules_, answers_,
+                                                job_.generation, going_);
+  return pipeline_->allocate(all.size(), most_rows);
 }
 
 Status IssueJob::work_through(bool make_missing) {
   FUGO_ASSIGN(const auto done, committed());
-  const auto all = ranges();
+  const auto all = ranges(done);
   if (!make_missing && done.size() != all.size())
     return fail(ErrorCode::kDamaged, "segments of request " + job_.id + " are missing",
                 "ledger, table segments", "run fugo verify");
-  FUGO_ASSIGN(answers_, AnswerParts::create(options_.output_directory));
-  FUGO_ASSIGN(const auto issuer, make_issuer());
-  issuer->ask([this] { return going_(); });
+  if (!issuer_) FUGO_TRY(prepare());
   const auto work = [&](std::size_t number,
                         const engine::IssueRows& rows) -> Result<engine::IssueOutcome> {
     tell(number < done.size() ? "answering" : "issuing", all[number].first_row, job_.rows);
-    if (number < done.size()) return issuer->answer(rows, done[number]);
+    if (number < done.size()) return issuer_->answer(rows, done[number]);
     FUGO_TRY(before_commit());
     keystore::SegmentRow segment;
     segment.first_row = all[number].first_row;
     segment.rows = all[number].rows;
-    return issuer->issue(rows, segment, job_);
+    return issuer_->issue(rows, segment, job_);
   };
-  SegmentPipeline pipeline(*request_, survey_, rules_, answers_, job_.generation, going_);
-  FUGO_TRY(pipeline.run(all, work));
+  FUGO_TRY(pipeline_->run(all, work));
   tell("answering", job_.rows, job_.rows);
   return request_->check_unchanged();
 }
@@ -54,10 +64,13 @@ Status IssueJob::work_through(bool make_missing) {
 Status IssueJob::find_rejects() {
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   if (!snapshot->any_patched()) return {};
-  FUGO_ASSIGN(const auto issuer, make_issuer());
+  const auto all = ranges({});
+  std::uint32_t most_rows = 1;
+  for (const SegmentRange& range : all) most_rows = std::max(most_rows, range.rows);
+  FUGO_ASSIGN(const auto issuer, engine::SegmentIssuer::create(site_, most_rows));
   issuer->ask([this] { return going_(); });
   Segment segment;
-  for (const SegmentRange& range : ranges()) {
+  for (const SegmentRange& range : all) {
     FUGO_TRY(request_->read(survey_, rules_, range.first_row, range.rows, segment));
     FUGO_ASSIGN(const auto rows, issuer->superseded({segment.resident_codes(), segment.agencies}));
     for (const std::uint32_t row : rows)

@@ -14,19 +14,22 @@ class IssueJob final : public Job {
   using Job::Job;
 
  private:
+  Status prepare() override;
   Result<WrittenAnswers> make_answers(bool make_missing) override;
   Status find_rejects() override;
   nlohmann::json counts() const override;
   void fill(JobReport& report) const override;
 
-  // ranges cuts the file into segments of equal size.
-  [[nodiscard]] std::vector<SegmentRange> ranges() const;
+  // ranges lists the committed segments, then what is left of the file cut by today's setting.
+  [[nodiscard]] std::vector<SegmentRange> ranges(
+      const std::vector<keystore::SegmentRow>& done) const;
   // work_through makes the answers of all segments: committed ones by reading, the others by
   // issuing them.
   [[nodiscard]] Status work_through(bool make_missing);
-  [[nodiscard]] Result<std::unique_ptr<engine::SegmentIssuer>> make_issuer() const;
 
+  std::unique_ptr<engine::SegmentIssuer> issuer_;
   AnswerParts answers_;
+  std::unique_ptr<SegmentPipeline> pipeline_;
 };
 
 }  // namespace fugo::daemon

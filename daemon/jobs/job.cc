@@ -25,8 +25,8 @@ Result<std::unique_ptr<Job>> make_job(engine::Site& site, const JobOptions& opti
 }
 
 Result<JobReport> run_job(engine::Site& site, const JobOptions& options) {
-  FUGO_TRY(make_directory(options.output_directory));
   FUGO_ASSIGN(const auto job, make_job(site, options));
+  FUGO_TRY(make_directory(options.output_directory));
   return job->run();
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -39,7 +40,7 @@ struct JobOptions {
   unsigned reject_limit_percent = 10;     // and more than this part of the rows
   std::vector<std::string> delete_reasons = {"clerical_error"};
 
-  // Called now and then from the calling thread: what is being done ("reading", "issuing",
+  // Called now and then, by one thread at a time: what is being done ("reading", "issuing",
   // "changing", "deleting", "answering"), rows done and rows in all.
   std::function<void(const char* stage, std::uint64_t done, std::uint64_t total)> progress;
   // Asked between steps and several times a second, from any thread of the job, one at a time. Its
@@ -57,15 +58,18 @@ struct JobReport {
   std::uint64_t count_changed = 0, count_joined = 0;                // of a change
   std::uint64_t count_deleted = 0;                                  // of a delete
   std::uint64_t count_rejected = 0;
-  std::map<std::string, std::uint64_t> rejects;  // by reason
-  std::uint64_t agencies = 0;                    // answer files
-  std::filesystem::path answers;                 // empty for a check, or when nothing was answered
-  std::filesystem::path records;                 // of a change or delete: the aliases' file
+  std::map<std::string, std::uint64_t> rejects;                      // by reason
+  std::vector<std::pair<std::uint64_t, std::string>> first_rejects;  // of a check: line, reason
+  std::uint64_t agencies = 0;                                        // answer files
+  std::filesystem::path answers;  // empty for a check, or when nothing was answered
+  std::filesystem::path records;  // of a change or delete: the aliases' file
   keystore::Generation symbol_version = 1;
   bool repeated = false;    // this id had been answered before; nothing was applied
   bool held = false;        // waits for an approval (of a check: would need one); nothing applied
   std::string hold_reason;  // "rejects", "join", "delete", or several separated by commas
   bool resumed = false;     // an earlier run of it had stopped
+  bool unfinished = false;  // of a check: it was started and has not ended
+  std::string other_open;   // of a check: the request that has to be ended first, if there is one
   double seconds = 0;
 };
 

@@ -12,6 +12,22 @@ namespace fugo::daemon {
 using keystore::JobRow;
 using keystore::JobState;
 
+namespace {
+
+// one_spelling is one spelling for a directory that is there.
+std::filesystem::path one_spelling(const std::filesystem::path& directory) {
+  std::error_code error;
+  auto path = std::filesystem::canonical(directory, error);
+  return error ? directory : path;
+}
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
+}
+
+}  // namespace
+
 Result<JobReport> Job::run() {
   FUGO_TRY(look(options_.output_directory));
   if (known_) job_ = *known_;
@@ -22,9 +38,11 @@ Result<JobReport> Job::run() {
   if (!known_ || known_->state == JobState::kHeld) {
     FUGO_ASSIGN(const bool goes_on, approved());
     if (!goes_on) return report();
+    FUGO_TRY(prepare());
     FUGO_TRY(start());
   } else {
     FUGO_TRY(take_up());
+    if (job_.state == JobState::kRunning) FUGO_TRY(prepare());
   }
   if (job_.state == JobState::kRunning) {
     FUGO_TRY(before_commit());
@@ -38,14 +56,27 @@ Result<JobReport> Job::run() {
 }
 
 Result<JobReport> Job::check() {
-  FUGO_TRY(look(std::filesystem::temp_directory_path()));
+  std::error_code error;
+  const auto temporary_directory = std::filesystem::temp_directory_path(error);
+  if (error)
+    return fail_errno("there is no directory for temporary files", "$TMPDIR or /tmp",
+                      error.value());
+  FUGO_TRY(look(temporary_directory));
   job_.id = survey_.head.id;
   job_.kind = survey_.head.kind;
   job_.join = survey_.head.join;
   job_.rows = survey_.rows;
   job_.segment_rows = options_.segment_rows;
   report_.repeated = known_ && known_->state != JobState::kHeld;
+  report_.unfinished =
+      known_ && (known_->state == JobState::kRunning || known_->state == JobState::kAnswering);
   FUGO_TRY(find_rejects());
+  FUGO_TRY(show_rejects());
+  FUGO_ASSIGN(const auto state, site_.ledger().state());
+  if (state.open_job != 0 && !(known_ && known_->number == state.open_job)) {
+    FUGO_ASSIGN(const auto open, site_.ledger().job(state.open_job));
+    report_.other_open = open.id;
+  }
   job_.count_rejected = survey_.rejects.size();
   if (!report_.repeated)
     for (const Need& need : needs()) {
@@ -74,6 +105,15 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
   options.spill_key = &keys->spill();
   options.temporary_directory = temporary_directory;
   options.keep_going = &going_;
+  options.progress = [&](std::uint64_t done, std::uint64_t all) {
+    const std::uint64_t rows = request_->head().records;
+    tell("reading",
+         all == 0
+             ? rows
+             : static_cast<std::uint64_t>(static_cast<double>(rows) * static_cast<double>(done) /
+                                          static_cast<double>(all)),
+         rows);
+  };
   FUGO_ASSIGN(survey_, request_->survey(options));
   rejects_of_file_ = survey_.rejects.size();
   if (known_ && !equal_in_constant_time(known_->request_hmac, survey_.hmac))
@@ -81,6 +121,16 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
                 "the id " + survey_.head.id + " was used before with other content",
                 options_.request.string() + ":1", "give the request an id of its own");
   return {};
+}
+
+// The first rejects, for a check: line and reason, nothing of the row.
+Status Job::show_rejects() {
+  constexpr std::size_t kShown = 100;
+  return survey_.rejects.for_each([&](const Reject& reject) -> Status {
+    if (report_.first_rejects.size() < kShown)
+      report_.first_rejects.emplace_back(reject.line, reject_reason_name(reject.reason));
+    return {};
+  });
 }
 
 bool Job::too_many_rejects() const {
@@ -145,7 +195,6 @@ Status Job::refuse_other_open_job(const keystore::LedgerState& state) const {
 }
 
 void Job::pin(const keystore::LedgerState& state) {
-  std::error_code ignored;
   job_.id = survey_.head.id;
   job_.kind = survey_.head.kind;
   job_.join = survey_.head.join;
@@ -154,7 +203,7 @@ void Job::pin(const keystore::LedgerState& state) {
   job_.time = unix_now();
   job_.operator_name = options_.actor.operator_name;
   job_.order = options_.actor.order;
-  job_.output_directory = std::filesystem::absolute(options_.output_directory, ignored).string();
+  job_.output_directory = one_spelling(options_.output_directory).string();
   job_.generation = site_.active_generation().number;
   pin_registry(site_, state, job_);
   job_.check_digits = options_.check_digits;
@@ -169,7 +218,7 @@ Status Job::start() {
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   FUGO_TRY(refuse_other_open_job(state));
   const auto folder = answers_path(options_.output_directory, survey_.head.id);
-  if (std::filesystem::exists(folder))
+  if (is_there(folder))
     return fail(ErrorCode::kRefused, "is there already", folder.string(),
                 "move it away or choose another --out");
   pin(state);
@@ -187,12 +236,12 @@ Status Job::start() {
 // A request that was stopped: what was pinned counts, not today's settings.
 Status Job::take_up() {
   report_.resumed = true;
-  std::error_code ignored;
-  if (std::filesystem::absolute(options_.output_directory, ignored).string() !=
-      job_.output_directory)
+  const auto directory = one_spelling(options_.output_directory);
+  if (directory != job_.output_directory && job_.state == JobState::kRunning)
+    move_answers(directory);
+  if (directory != job_.output_directory)
     return fail(ErrorCode::kRefused,
-                "request " + job_.id +
-                    " was started with another output directory; what was committed stays",
+                "the answers of request " + job_.id + " are made already, in another directory",
                 options_.output_directory.string(), "run it with --out " + job_.output_directory);
   if (job_.state != JobState::kRunning) return {};
   FUGO_ASSIGN(const auto state, site_.ledger().state());
@@ -201,6 +250,13 @@ Status Job::take_up() {
                 "the registries changed while request " + job_.id + " was open", "ledger",
                 "run fugo verify; fugo jobs cancel " + job_.id + " gives the request up");
   return {};
+}
+
+// While nothing is answered the answers can go elsewhere; the next commit stores it.
+void Job::move_answers(const std::filesystem::path& directory) {
+  std::error_code ignored;
+  std::filesystem::remove_all(temporary_answers_path(job_.output_directory, job_.id), ignored);
+  job_.output_directory = directory.string();
 }
 
 Status Job::before_commit() {
@@ -262,7 +318,7 @@ AnswersPlace Job::place() const { return {options_.output_directory, job_.id}; }
 Result<JobReport> Job::repeat() {
   report_.repeated = true;
   const auto folder = answers_path(options_.output_directory, job_.id);
-  if (std::filesystem::exists(folder)) {
+  if (is_there(folder)) {
     FUGO_TRY(check_published(place(), job_.answers_digest));
   } else {
     FUGO_ASSIGN(const auto written, make_again());

@@ -37,6 +37,9 @@ class Job {
   [[nodiscard]] Result<JobReport> check();
 
  protected:
+  // prepare allocates what the work needs, so that what cannot be had refuses a request before
+  // anything of it is committed.
+  [[nodiscard]] virtual Status prepare() = 0;
   // make_answers writes the temporary folder, synced: answers of committed work by reading, and,
   // with `make_missing`, of the rest by doing it. survey_.rejects has the ledger's rejects then.
   [[nodiscard]] virtual Result<WrittenAnswers> make_answers(bool make_missing) = 0;
@@ -79,6 +82,7 @@ class Job {
 
  private:
   [[nodiscard]] Status look(const std::filesystem::path& temporary_directory);
+  [[nodiscard]] Status show_rejects();
   [[nodiscard]] bool too_many_rejects() const;
   [[nodiscard]] Result<bool> approved();
   [[nodiscard]] Status hold(const std::string& reasons);
@@ -86,6 +90,7 @@ class Job {
   [[nodiscard]] Status start();
   [[nodiscard]] Status take_up();
   void pin(const keystore::LedgerState& state);
+  void move_answers(const std::filesystem::path& directory);
   [[nodiscard]] Result<JobReport> repeat();
   [[nodiscard]] Result<JobReport> report();
 

@@ -27,6 +27,14 @@ SegmentPipeline::~SegmentPipeline() {
   if (answering_.valid()) answering_.wait();
 }
 
+Status SegmentPipeline::allocate(std::size_t ranges, std::size_t most_rows) {
+  for (std::size_t i = 0; i < std::min(ranges, segments_.size()); ++i) {
+    FUGO_ASSIGN(segments_[i].codes, SecretArray<std::uint64_t>::create(most_rows));
+  }
+  FUGO_ASSIGN(symbols_, SecretArray<Block>::create(most_rows));
+  return {};
+}
+
 Status SegmentPipeline::run(const std::vector<SegmentRange>& ranges, const Work& work) {
   if (ranges.empty()) return {};
   read_ahead(ranges, 0);

@@ -27,7 +27,7 @@ class SegmentPipeline {
  public:
   // Everything named must outlive the pipeline.
   SegmentPipeline(Request& request, Survey& survey, const RowRules& rules, AnswerParts& answers,
-                  keystore::Generation version, const KeepGoing& going)
+                  const keystore::Generation& version, const KeepGoing& going)
       : request_(request),
         survey_(survey),
         rules_(rules),
@@ -37,6 +37,10 @@ class SegmentPipeline {
   ~SegmentPipeline();
   SegmentPipeline(const SegmentPipeline&) = delete;
   SegmentPipeline& operator=(const SegmentPipeline&) = delete;
+
+  // allocate gets the memory of as many segments as will be there at once, of at most `most_rows`
+  // rows each; kRefused when so much cannot be locked. run() gets what was not got before.
+  [[nodiscard]] Status allocate(std::size_t ranges, std::size_t most_rows);
 
   // Work makes the outcome of range `number` from its accepted rows.
   using Work = std::function<Result<engine::IssueOutcome>(std::size_t number,
@@ -56,7 +60,7 @@ class SegmentPipeline {
   Survey& survey_;
   const RowRules& rules_;
   AnswerParts& answers_;
-  const keystore::Generation version_;
+  const keystore::Generation& version_;
   const KeepGoing& going_;  // asked before each segment
 
   std::array<Segment, 3> segments_;  // by number modulo 3

@@ -53,7 +53,7 @@ Status IssueJob::work_through(bool make_missing) {
     keystore::SegmentRow segment;
     segment.first_row = all[number].first_row;
     segment.rows = all[number].rows;
-    return issuer_->issue(rows, segment, job_);
+    return issuer_->issue(rows, segment, options_.actor, job_);
   };
   FUGO_TRY(pipeline_->run(all, work));
   tell("answering", job_.rows, job_.rows);

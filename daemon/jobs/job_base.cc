@@ -249,7 +249,13 @@ Status Job::take_up() {
     return fail(ErrorCode::kDamaged,
                 "the registries changed while request " + job_.id + " was open", "ledger",
                 "run fugo verify; fugo jobs cancel " + job_.id + " gives the request up");
-  return {};
+  FUGO_TRY(before_commit());
+  // Who goes on need not be who started: the entries behind this one are theirs.
+  return commit([&](keystore::Update& update) {
+    return update.append_journal(
+        options_.actor, std::string(job_kind_name(job_.kind)) + ".resume",
+        nlohmann::json{{"request", job_.id}, {"rows_done", job_.rows_done}}.dump());
+  });
 }
 
 // While nothing is answered the answers can go elsewhere; the next commit stores it.

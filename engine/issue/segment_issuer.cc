@@ -47,7 +47,7 @@ Result<std::unique_ptr<SegmentIssuer>> SegmentIssuer::create(Site& site, std::si
 }
 
 Result<IssueOutcome> SegmentIssuer::issue(const IssueRows& rows, keystore::SegmentRow segment,
-                                          keystore::JobRow& job) {
+                                          const keystore::Actor& actor, keystore::JobRow& job) {
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   segment.number = state.next_segment;
@@ -76,7 +76,7 @@ Result<IssueOutcome> SegmentIssuer::issue(const IssueRows& rows, keystore::Segme
   data.index = new_index_;
   data.issued = new_issued_;
   FUGO_TRY(add_digests(rows, segment.time, data));
-  count(rows, data);
+  count(rows, actor, data);
   FUGO_TRY(going());
   FUGO_TRY(site_.ledger().commit_segment(data));
   job = data.job;
@@ -233,7 +233,8 @@ Status SegmentIssuer::add_digests(const IssueRows& rows, std::int64_t time,
 }
 
 // Moves the job's counts on, and writes statistics and the journal's entry.
-void SegmentIssuer::count(const IssueRows& rows, keystore::SegmentData& data) const {
+void SegmentIssuer::count(const IssueRows& rows, const keystore::Actor& actor,
+                          keystore::SegmentData& data) const {
   const auto& generation = site_.active_generation();
   const auto results = issuances_.results();
   std::vector<std::pair<std::uint32_t, std::uint32_t>> counts(std::size_t{1} << 16U);
@@ -260,8 +261,8 @@ void SegmentIssuer::count(const IssueRows& rows, keystore::SegmentData& data) co
   data.job.count_rejected += superseded;
   data.job.people_new += data.row.people_new;
   data.journal.time = unix_now();
-  data.journal.operator_name = data.job.operator_name;
-  data.journal.order = data.job.order;
+  data.journal.operator_name = actor.operator_name;
+  data.journal.order = actor.order;
   data.journal.act = "issue.segment";
   data.journal.details =
       nlohmann::json{{"request", data.job.id}, {"segment", data.row.number},

@@ -48,9 +48,10 @@ class SegmentIssuer {
   // issue makes the symbols and commits people, issuances, digest, statistics, journal and the
   // job's progress in one transaction. `job` is the row before; its rows_done, segments and counts
   // are moved on in place when the commit succeeded. `segment` says which rows of the file these
-  // are (first_row, rows); number, job and time are set here. kWrite only.
+  // are (first_row, rows); number, job and time are set here. `actor` is who runs the job now, for
+  // the journal: not always who started it. kWrite only.
   [[nodiscard]] Result<IssueOutcome> issue(const IssueRows& rows, keystore::SegmentRow segment,
-                                           keystore::JobRow& job);
+                                           const keystore::Actor& actor, keystore::JobRow& job);
 
   // answer makes the outcome of a committed segment again, by reading only. kDamaged when a row's
   // person or issuance is not in the ledger.
@@ -75,7 +76,8 @@ class SegmentIssuer {
   [[nodiscard]] Status add_digests(const IssueRows& rows, std::int64_t time,
                                    keystore::SegmentData& data);
   [[nodiscard]] Result<Masks> masks_of(keystore::AgencyNumber agency, std::int64_t time);
-  void count(const IssueRows& rows, keystore::SegmentData& data) const;
+  void count(const IssueRows& rows, const keystore::Actor& actor,
+             keystore::SegmentData& data) const;
 
   [[nodiscard]] Status going() const { return keep_going_ ? keep_going_() : Status{}; }
 

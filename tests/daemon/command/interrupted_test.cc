@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "tests/daemon/site_fixture.h"
@@ -75,33 +76,54 @@ TEST(Interrupted, InitOnAFullDiskLeavesNothing) {
   }
 }
 
-TEST(Interrupted, AnOpenJobKeepsTheRegistryAsItIs) {
-  const TestSite site;
-  site.set_config("lock_memory", "# lock_memory");
-  write_file(site.config(), read_file(site.config()) + "\n[issue]\nsegment_rows = 1\n");
-  const auto request = site.scratch() / "request";
-  write_file(request,
-             "#fugo-request,version=1,id=J-OPEN,kind=issue,records=3\n"
-             "processing_number,agency_code,resident_code\n"
-             "1,131016,24727059608\n2,131016,24846016224\n3,472018,25208017643\n");
-  const std::vector<std::string> issue = {kFugo,
-                                          "--config",
-                                          site.config().string(),
-                                          "issue",
-                                          request,
-                                          "--out",
-                                          (site.scratch() / "answers").string()};
-  // Killed early and late until a job is open; the steps before it are few.
-  nlohmann::json status;
-  for (std::uint64_t step = 6; step < 40; step += 3) {
-    auto plan = plan_under(site.scratch());
-    plan.kill_at = step;
-    const auto killed = run_with_faults(issue, plan);
-    ASSERT_EQ(killed.signal, SIGKILL) << "the job was done before it could be killed";
-    status = site.run({"--json", "status"}).json();
-    if (!status["open_job"].is_null()) break;
+// OpenJob is a site whose job J-OPEN, of three segments with a row each, was started by alice.
+class OpenJob {
+ public:
+  OpenJob() {
+    site.set_config("[ledger]", "[issue]\nsegment_rows = 1\n\n[ledger]");
+    write_file(request,
+               "#fugo-request,version=1,id=J-OPEN,kind=issue,records=3\n"
+               "processing_number,agency_code,resident_code\n"
+               "1,131016,24727059608\n2,131016,24846016224\n3,472018,25208017643\n");
   }
-  ASSERT_EQ(status["open_job"], "J-OPEN");
+
+  // Kills the command early and late until the journal has the act.
+  void kill_after(const std::string& act) const {
+    std::vector<std::string> command = {kFugo, "--config", site.config().string()};
+    const auto words = issue("alice", "order-1");
+    command.insert(command.end(), words.begin(), words.end());
+    for (std::uint64_t step = 6; step < 60; step += 3) {
+      auto plan = plan_under(site.scratch());
+      plan.kill_at = step;
+      const auto killed = run_with_faults(command, plan);
+      ASSERT_EQ(killed.signal, SIGKILL) << "the job was done before it could be killed";
+      const auto entries = journal();
+      if (std::any_of(entries.begin(), entries.end(),
+                      [&](const auto& entry) { return entry["act"] == act; }))
+        return;
+    }
+    FAIL() << "no kill came behind " << act;
+  }
+
+  std::vector<std::string> issue(const std::string& name, const std::string& order) const {
+    return {"--json",  "--operator", name,
+            "--order", order,        "issue",
+            request,   "--out",      (site.scratch() / "answers").string()};
+  }
+
+  nlohmann::json journal() const {
+    return site.run({"--json", "journal", "show"}).json()["entries"];
+  }
+
+  const TestSite site;
+  const fs::path request = site.scratch() / "request";
+};
+
+TEST(Interrupted, AnOpenJobKeepsTheRegistryAsItIs) {
+  const OpenJob open;
+  const TestSite& site = open.site;
+  open.kill_after("issue.start");
+  ASSERT_EQ(site.run({"--json", "status"}).json()["open_job"], "J-OPEN");
   for (const auto& act : {std::vector<std::string>{"agency", "suspend", "131016"},
                           {"agency", "add", "NEW", "--name", "x"},
                           {"agency", "import", (site.scratch() / "again.csv").string()}}) {
@@ -110,13 +132,33 @@ TEST(Interrupted, AnOpenJobKeepsTheRegistryAsItIs) {
     EXPECT_EQ(refused.exit_code, 1);
     EXPECT_THAT(refused.err, HasSubstr("J-OPEN"));
   }
-  const auto finished =
-      site.run({"--json", "issue", request, "--out", (site.scratch() / "answers").string()});
+  const auto finished = site.run(open.issue("alice", "order-1"));
   EXPECT_EQ(finished.exit_code, 0) << finished.err;
   EXPECT_EQ(finished.json()["resumed"], true);
   EXPECT_EQ(finished.json()["new"], 3);
   EXPECT_EQ(site.run({"agency", "suspend", "131016"}).exit_code, 0);
   EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+}
+
+TEST(Interrupted, TheJournalNamesWhoWentOn) {
+  const OpenJob open;
+  open.kill_after("issue.segment");
+  const std::size_t by_alice = open.journal().size();
+  const auto finished = open.site.run(open.issue("bob", "order-2"));
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  const auto entries = open.journal();
+  std::vector<std::string> acts;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i]["details"].value("request", "") != "J-OPEN") continue;
+    EXPECT_EQ(entries[i]["operator"], i < by_alice ? "alice" : "bob") << entries[i];
+    EXPECT_EQ(entries[i]["order"], i < by_alice ? "order-1" : "order-2") << entries[i];
+    if (i >= by_alice) acts.push_back(entries[i]["act"]);
+  }
+  ASSERT_GE(acts.size(), 3U);
+  EXPECT_EQ(acts.front(), "issue.resume");
+  EXPECT_EQ(entries[by_alice]["details"]["rows_done"], 3 - (acts.size() - 2));
+  EXPECT_EQ(std::count(acts.begin(), acts.end(), "issue.segment"), acts.size() - 2);
+  EXPECT_EQ(acts.back(), "issue.done");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "daemon/files/row.h"
 #include "engine/methods.h"
 
 namespace fugo::daemon {
@@ -132,15 +133,20 @@ Result<AddedAgencies> add_agencies(engine::Site& site, const std::vector<NewAgen
   return counts;
 }
 
+tl::unexpected<Error> no_such_agency(std::string_view code, std::string where) {
+  return fail(ErrorCode::kRefused,
+              may_hold_resident_code(code) ? "there is no agency of the code that was given"
+                                           : fmt::format("there is no agency {}", code),
+              std::move(where), "fugo agency list shows those there are");
+}
+
 Result<bool> set_agency_state(engine::Site& site, const std::string& code,
                               keystore::AgencyState state, const keystore::Actor& actor) {
   FUGO_ASSIGN(auto update, site.ledger().begin());
   FUGO_TRY(refuse_while_job_is_open(site, update->state()));
   FUGO_ASSIGN(auto registry, read_registry(site.ledger()));
   const auto at = registry.find(code);
-  if (at == registry.end())
-    return fail(ErrorCode::kRefused, fmt::format("there is no agency {}", code), "agency registry",
-                "fugo agency list shows those there are");
+  if (at == registry.end()) return no_such_agency(code, "agency registry");
   if (at->second.state == keystore::AgencyState::kClosed)
     return fail(ErrorCode::kRefused, fmt::format("the agency {} is closed", code),
                 "agency registry");

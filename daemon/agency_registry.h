@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -36,6 +37,10 @@ struct Importing {
                                                  const std::vector<NewAgency>& agencies,
                                                  Mistakes mistakes, const Importing& importing,
                                                  const keystore::Actor& actor);
+
+// no_such_agency is the refusal of a code that is not registered. A code of so many digits that it
+// may be a resident's is not repeated.
+[[nodiscard]] tl::unexpected<Error> no_such_agency(std::string_view code, std::string where);
 
 // set_agency_state suspends or resumes an agency. kRefused when there is no such agency, when it
 // is closed, and while a job is open. False when it was in that state already.

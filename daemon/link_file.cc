@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "daemon/agency_registry.h"
 
 namespace fugo::daemon {
 namespace {
@@ -104,9 +105,7 @@ Status journal(engine::Site& site, const LinkRequest& request, const LinkReport&
 
 Status check_agencies(const engine::Site& site, const LinkRequest& request) {
   for (const auto& code : {request.from, request.to})
-    if (site.find_agency(code) == nullptr)
-      return fail(ErrorCode::kRefused, fmt::format("there is no agency {}", code), "--from, --to",
-                  "fugo agency list shows those there are");
+    if (site.find_agency(code) == nullptr) return no_such_agency(code, "--from, --to");
   return {};
 }
 

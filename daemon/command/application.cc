@@ -12,6 +12,7 @@
 
 #include "daemon/command/commands.h"
 #include "daemon/command/context.h"
+#include "daemon/command/usage.h"
 
 namespace fugo::daemon {
 namespace {
@@ -49,13 +50,6 @@ void build(CLI::App& app, Context& context) {
   for (const auto add : kCommands) add(app, context);
 }
 
-int usage_failure(const CLI::ParseError& error, bool json) {
-  Error out{ErrorCode::kUsage, error.what(), {}, "fugo --help and fugo COMMAND --help tell more"};
-  while (!out.what.empty() && out.what.back() == '\n') out.what.pop_back();
-  report_failure(out, {}, json);
-  return static_cast<int>(ExitCode::kUsage);
-}
-
 int print_outcome(const Outcome& outcome, const Context& context) {
   if (context.json)
     fmt::print("{}\n", outcome.document.dump(2, ' ', false, Json::error_handler_t::replace));
@@ -90,7 +84,9 @@ int run_application(int argc, const char* const* argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return usage_failure(error, json_asked);
+    report_failure(usage_error(error, {argv + 1, argv + argc}, app.remaining(true)), {},
+                   json_asked);
+    return static_cast<int>(ExitCode::kUsage);
   }
   return run_command(context);
 }

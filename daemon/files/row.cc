@@ -47,13 +47,7 @@ bool is_resident_code(std::string_view field) {
 // control character, and no digits that could be somebody's resident code.
 bool showable(std::string_view field) {
   if (field.size() > kMaxProcessingNumberLength || !all(field, kHarmless)) return false;
-  if (field.starts_with('-')) return false;
-  std::size_t digits = 0;
-  for (const char c : field) {
-    digits = is(c, kDigit) ? digits + 1 : 0;
-    if (digits >= kResidentCodeDigits - 1) return false;
-  }
-  return true;
+  return !field.starts_with('-') && !may_hold_resident_code(field);
 }
 
 bool reject(IssueRow& row, RejectReason reason) {
@@ -132,6 +126,11 @@ bool check_digit_agrees(const char* digits) {
     sum += kWeights[i] * static_cast<unsigned>(digits[i] - '0');
   const unsigned rest = sum % 11;
   return static_cast<unsigned>(digits[10] - '0') == (rest <= 1 ? 0 : 11 - rest);
+}
+
+bool may_hold_resident_code(std::string_view text) {
+  const auto digits = std::count_if(text.begin(), text.end(), [](char c) { return is(c, kDigit); });
+  return digits >= static_cast<std::ptrdiff_t>(kResidentCodeDigits) - 1;
 }
 
 bool check_row(std::string_view line, const RowRules& rules, IssueRow& row) {

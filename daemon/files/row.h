@@ -29,6 +29,10 @@ struct IssueRow {
 // docs/spec/files.md). `digits` are 11 characters 0 to 9.
 [[nodiscard]] bool check_digit_agrees(const char* digits);
 
+// may_hold_resident_code tells whether a text must not be repeated in a message or list: it has so
+// many digits, whatever stands between them, that they may be somebody's code.
+[[nodiscard]] bool may_hold_resident_code(std::string_view text);
+
 // Lines walks the lines of a text: LF or CRLF ends one, and the last needs no end.
 class Lines {
  public:

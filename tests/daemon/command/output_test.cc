@@ -11,6 +11,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::MatchesRegex;
+using testing::Not;
 using testing::StartsWith;
 
 TEST(Output, VersionAndHelp) {
@@ -46,6 +47,42 @@ TEST(Output, WrongUsageIsExitTwo) {
     EXPECT_EQ(document.exit_code, 2);
     EXPECT_EQ(document.json()["error"]["code"], "usage") << testing::PrintToString(words);
   }
+}
+
+// However it got there: a resident code on the command line is in no message.
+TEST(Output, AWordThatMayBeAResidentCodeIsNotRepeated) {
+  const auto& site = TestSite::pristine();
+  for (const std::string code : {"24727059608", "24727-059608", "247 2705 9608"}) {
+    const std::vector<std::vector<std::string>> wrong = {
+        {"issue", "r.csv", code, "--out", "out"},
+        {"issue", "r.csv", "--out", "out", "--" + code},
+        {"issue", "r.csv", "--out", "out", "-" + code},
+        {"issue", "r.csv", "--out", "out", "--code=" + code},
+        {"journal", "show", "--last", code + "x"},
+        {code},
+        {"agency", code},
+        {"agency", "suspend", code},
+        {"link", "/dev/null", "--from", code, "--to", "131016", "--out", "/dev/null"},
+        {"link", "/dev/null", "--from", "131016", "--to", code, "--out", "/dev/null"}};
+    for (const auto& words : wrong) {
+      const auto result = site.run(words);
+      EXPECT_NE(result.exit_code, 0) << testing::PrintToString(words);
+      EXPECT_THAT(result.err, StartsWith("fugo: ")) << testing::PrintToString(words);
+      EXPECT_THAT(result.err + result.out, Not(HasSubstr(code))) << testing::PrintToString(words);
+      EXPECT_THAT(result.err + result.out, Not(HasSubstr("2705"))) << testing::PrintToString(words);
+    }
+  }
+}
+
+TEST(Output, AWordThatIsNotExpectedIsNamedOrCounted) {
+  EXPECT_THAT(run_fugo({"agency", "list", "dance"}).err,
+              HasSubstr("there is no place for dance ("));
+  EXPECT_THAT(run_fugo({"status", "--colour=7"}).err,
+              HasSubstr("there is no place for --colour ("));
+  EXPECT_THAT(run_fugo({"status", "so", "5678"}).err,
+              HasSubstr("there is no place for: so, argument 3 ("));
+  EXPECT_THAT(TestSite::pristine().run({"agency", "suspend", "999"}).err,
+              HasSubstr("there is no agency 999"));
 }
 
 TEST(Output, EveryReadingCommandHasTwoForms) {

@@ -123,6 +123,9 @@ Status set_time_zone(const std::string& time_zone) {
       !std::filesystem::is_regular_file(path, ignored))
     return fail(ErrorCode::kUsage, "the time zone \"" + time_zone + "\" is not known", "time_zone",
                 "use an IANA name such as Asia/Tokyo, and install tzdata");
+  // A daemon that checks its configuration again has threads, beside which TZ must not be written.
+  const char* current = std::getenv("TZ");
+  if (current != nullptr && time_zone == current) return {};
   ::setenv("TZ", time_zone.c_str(), 1);
   ::tzset();
   return {};

@@ -36,6 +36,9 @@ class Reader {
     if (settings_.production() && !settings_.check_digits)
       mistake(seen_.at({"issue", "check_digits"}),
               "issue.check_digits must not be switched off in production");
+    if (settings_.daemon.retry_first_seconds > settings_.daemon.retry_most_seconds)
+      mistake(lines_.at("daemon"),
+              "daemon.retry_first_seconds must not be more than daemon.retry_most_seconds");
   }
 
   void mistake(unsigned line, std::string text) { mistakes_.add(line, std::move(text)); }
@@ -89,6 +92,16 @@ class Reader {
   Mistakes mistakes_;
 };
 
+// The daemon's folders lie beside the configuration unless it says otherwise.
+void place_folders(Settings& settings) {
+  auto& daemon = settings.daemon;
+  const std::pair<std::filesystem::path&, const char*> folders[] = {
+      {daemon.inbox, "inbox"},   {daemon.work, "work"},       {daemon.held, "held"},
+      {daemon.outbox, "outbox"}, {daemon.refused, "refused"}, {daemon.records, "records"}};
+  for (const auto& [path, name] : folders)
+    if (path.empty()) path = settings.file.parent_path() / name;
+}
+
 constexpr auto kHint = "correct the file; docs/operation.md lists every key";
 
 }  // namespace
@@ -105,6 +118,7 @@ Result<Settings> parse_settings(const std::string& text, const std::filesystem::
     reader.mistake(error.source().begin.line, std::string(error.description()));
   }
   if (!reader.clean()) return fail(ErrorCode::kUsage, reader.text(), file.string(), kHint);
+  place_folders(settings);
   return settings;
 }
 

@@ -20,6 +20,16 @@ struct TokenSection {
   std::filesystem::path softhsm_conf;  // absolute, or empty
 };
 
+// DaemonSection is [daemon]: the folders of fugod, all on one file system, and its patience.
+struct DaemonSection {
+  std::filesystem::path inbox, work, held, outbox, refused, records;
+  std::uint32_t rescan_seconds = 60;        // the inbox is looked at anyway this often
+  std::uint32_t control_seconds = 1;        // how often the ledger is asked while something waits
+  std::uint32_t retry_first_seconds = 1;    // after the first failure of the HSM or the disk
+  std::uint32_t retry_most_seconds = 60;    // the delay doubles up to this
+  std::uint32_t stuck_after_seconds = 900;  // without progress for so long, the watchdog is not fed
+};
+
 // Settings is a configuration without a mistake. Paths are absolute.
 struct Settings {
   std::filesystem::path file;  // that they were read from
@@ -39,6 +49,8 @@ struct Settings {
   bool check_digits = true;
   std::uint64_t reject_limit_rows = 100;
   std::uint32_t reject_limit_percent = 10;
+
+  DaemonSection daemon;
 
   [[nodiscard]] bool production() const { return environment == "production"; }
   // token gives what is needed to open the token of a role; kUsage when it is not configured.

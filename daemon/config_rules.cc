@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -90,6 +91,28 @@ TokenSection& token(Settings& settings) {
   return *value;
 }
 
+constexpr std::string_view kCredential = "credential:";
+
+// A PIN may be a systemd credential: "credential:NAME" is the file NAME in $CREDENTIALS_DIRECTORY.
+std::string set_pin_file(const toml::node& node, Settings& settings, std::filesystem::path& file) {
+  const auto value = node.value_exact<std::string>();
+  if (!value) return "must be a path in quotation marks";
+  if (value->empty()) return "must not be empty";
+  if (value->rfind(kCredential, 0) != 0) {
+    file = (settings.file.parent_path() / *value).lexically_normal();
+    return {};
+  }
+  const std::string name = value->substr(kCredential.size());
+  if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos)
+    return "must name a credential behind \"credential:\", without a slash";
+  const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+  if (directory == nullptr || *directory != '/')
+    return "is a systemd credential, but $CREDENTIALS_DIRECTORY is not set: start it as a service "
+           "whose unit has LoadCredential=";
+  file = std::filesystem::path(directory) / name;
+  return {};
+}
+
 template <Sections section>
 void add_token_rules(std::vector<ConfigRule>& rules, std::string_view name) {
   rules.push_back({name, "uri", true, [](const toml::node& node, Settings& settings) {
@@ -103,13 +126,44 @@ void add_token_rules(std::vector<ConfigRule>& rules, std::string_view name) {
                        mistake = "must not contain a PIN: name a file with pin_file";
                      return mistake;
                    }});
-  rules.push_back({name, "pin_file", true, path_into([](Settings& s) -> std::filesystem::path& {
-                     return token<section>(s).pin_file;
-                   })});
+  rules.push_back({name, "pin_file", true, [](const toml::node& node, Settings& settings) {
+                     return set_pin_file(node, settings, token<section>(settings).pin_file);
+                   }});
   rules.push_back(
       {name, "softhsm_conf", false, path_into([](Settings& s) -> std::filesystem::path& {
          return token<section>(s).softhsm_conf;
        })});
+}
+
+using Folder = std::filesystem::path DaemonSection::*;
+using Seconds = std::uint32_t DaemonSection::*;
+
+template <Folder folder>
+void add_folder_rule(std::vector<ConfigRule>& rules, std::string_view key) {
+  rules.push_back({"daemon", key, false, path_into([](Settings& s) -> std::filesystem::path& {
+                     return s.daemon.*folder;
+                   })});
+}
+
+template <Seconds seconds>
+void add_seconds_rule(std::vector<ConfigRule>& rules, std::string_view key, std::int64_t most) {
+  rules.push_back({"daemon", key, false,
+                   number_into<std::uint32_t>(
+                       [](Settings& s) -> std::uint32_t& { return s.daemon.*seconds; }, 1, most)});
+}
+
+void add_daemon_rules(std::vector<ConfigRule>& rules) {
+  add_folder_rule<&DaemonSection::inbox>(rules, "inbox");
+  add_folder_rule<&DaemonSection::work>(rules, "work");
+  add_folder_rule<&DaemonSection::held>(rules, "held");
+  add_folder_rule<&DaemonSection::outbox>(rules, "outbox");
+  add_folder_rule<&DaemonSection::refused>(rules, "refused");
+  add_folder_rule<&DaemonSection::records>(rules, "records");
+  add_seconds_rule<&DaemonSection::rescan_seconds>(rules, "rescan_seconds", 86'400);
+  add_seconds_rule<&DaemonSection::control_seconds>(rules, "control_seconds", 60);
+  add_seconds_rule<&DaemonSection::retry_first_seconds>(rules, "retry_first_seconds", 3'600);
+  add_seconds_rule<&DaemonSection::retry_most_seconds>(rules, "retry_most_seconds", 3'600);
+  add_seconds_rule<&DaemonSection::stuck_after_seconds>(rules, "stuck_after_seconds", 86'400);
 }
 
 std::vector<ConfigRule> make_rules() {
@@ -143,6 +197,7 @@ std::vector<ConfigRule> make_rules() {
   add_token_rules<&Settings::issuing>(rules, "hsm.issuing");
   add_token_rules<&Settings::linking>(rules, "hsm.linking");
   add_token_rules<&Settings::standby>(rules, "hsm.standby");
+  add_daemon_rules(rules);
   return rules;
 }
 
@@ -154,13 +209,14 @@ std::span<const ConfigRule> config_rules() {
 }
 
 std::span<const ConfigSection> config_sections() {
-  static constexpr std::array<ConfigSection, 7> sections = {{{"", true},
+  static constexpr std::array<ConfigSection, 8> sections = {{{"", true},
                                                              {"ledger", true},
                                                              {"hsm", true},
                                                              {"hsm.issuing", false},
                                                              {"hsm.linking", false},
                                                              {"hsm.standby", false},
-                                                             {"issue", false}}};
+                                                             {"issue", false},
+                                                             {"daemon", false}}};
   return sections;
 }
 

@@ -92,6 +92,12 @@ class AnswerFile {
   bool mine_ = false;
 };
 
+Status check_frozen(const keystore::LedgerState& state) {
+  if (state.freeze_link.empty()) return {};
+  return fail(ErrorCode::kRefused, "linking is frozen: " + state.freeze_link, {},
+              "fugo thaw link ends it");
+}
+
 Status journal(engine::Site& site, const LinkRequest& request, const LinkReport& report) {
   nlohmann::ordered_json details = {
       {"from", request.from}, {"to", request.to}, {"symbols", report.symbols}};
@@ -99,6 +105,7 @@ Status journal(engine::Site& site, const LinkRequest& request, const LinkReport&
     details[std::string(link_status_name(static_cast<LinkStatus>(status)))] =
         report.by_status[status];
   FUGO_ASSIGN(const auto update, site.ledger().begin());
+  FUGO_TRY(check_frozen(update->state()));
   FUGO_TRY(update->append_journal(request.actor, "link", details.dump()));
   return update->commit();
 }
@@ -126,6 +133,8 @@ std::vector<std::string_view> symbol_lines(std::string_view text) {
 
 Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
   FUGO_TRY(check_agencies(site, request));
+  FUGO_ASSIGN(const auto state, site.ledger().state());
+  FUGO_TRY(check_frozen(state));
   // Read, not mapped: the file is the caller's, and may be cut short while it is used.
   FUGO_ASSIGN(const auto text, read_small(request.symbols, kMaxFileBytes));
   const auto lines = symbol_lines(text);

@@ -24,9 +24,9 @@ constexpr auto kFooter =
     "rows\nwere rejected; 4 the HSM is not available; 5 the ledger or journal is damaged.";
 
 using AddCommand = void (*)(CLI::App&, Context&);
-constexpr std::array<AddCommand, 11> kCommands = {add_init,   add_agency, add_issue,  add_check,
-                                                  add_link,   add_keys,   add_status, add_stats,
-                                                  add_verify, add_digest, add_journal};
+constexpr std::array<AddCommand, 14> kCommands = {
+    add_init, add_agency, add_issue,  add_check, add_jobs,   add_outbox, add_freeze,
+    add_link, add_keys,   add_status, add_stats, add_verify, add_digest, add_journal};
 
 // Messages go to standard error, for standard output carries results only.
 void log_to_standard_error() {

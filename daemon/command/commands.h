@@ -9,6 +9,9 @@ void add_init(CLI::App& app, Context& context);
 void add_agency(CLI::App& app, Context& context);
 void add_issue(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
+void add_jobs(CLI::App& app, Context& context);
+void add_outbox(CLI::App& app, Context& context);
+void add_freeze(CLI::App& app, Context& context);  // and thaw
 void add_link(CLI::App& app, Context& context);
 void add_keys(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);

@@ -103,6 +103,8 @@ inline LogField breaker(BreakerState state) {
   return FieldMaker::word("breaker", breaker_state_name(state));
 }
 LogField code(ErrorCode code);  // "refused", "io", "hsm", ...
+// why is a literal of this program, too.
+inline LogField why(const char* why) { return FieldMaker::word("why", why); }
 // version is of this program, a literal.
 inline LogField version(const char* version) { return FieldMaker::word("version", version); }
 // error is what a message may say: Error::message() never has a secret.

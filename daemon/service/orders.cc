@@ -1,0 +1,155 @@
+#include "daemon/service/orders.h"
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "daemon/utf8.h"
+
+namespace fugo::daemon {
+namespace {
+
+using keystore::JobRow;
+using keystore::JobState;
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMaxReasonBytes = 256;
+constexpr int kAttempts = 100;  // against other writers that commit in between
+
+Status check_reason(const std::string& reason) {
+  if (reason.size() <= kMaxReasonBytes && is_presentable(reason)) return {};
+  return fail(ErrorCode::kUsage, "must be at most 256 bytes of UTF-8 without control characters",
+              "--reason");
+}
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+tl::unexpected<Error> wrong_state(const JobRow& job, const std::string& what,
+                                  const std::string& hint) {
+  return fail(ErrorCode::kRefused, "job " + job.id + " " + what, {}, hint);
+}
+
+bool unfinished(const JobRow& job) {
+  return job.state == JobState::kRunning || job.state == JobState::kAnswering ||
+         job.state == JobState::kHeld;
+}
+
+// Each applies an order to a row; false: nothing to change.
+Result<bool> approve(JobRow& job, const keystore::Actor& actor) {
+  if (job.state != JobState::kHeld)
+    return wrong_state(job, "is not held", "fugo jobs list shows what is");
+  // Where approvals need several custodians, or somebody else than the sender, that is asked here.
+  if (!job.approved_by.empty()) return false;
+  job.approved_by = actor.operator_name;
+  return true;
+}
+
+Result<bool> refuse(JobRow& job, const keystore::Actor&) {
+  if (job.state == JobState::kRefused) return false;
+  if (job.state != JobState::kHeld)
+    return wrong_state(job, "is not held", "what has begun can be given up with fugo jobs cancel");
+  job.state = JobState::kRefused;
+  return true;
+}
+
+Result<bool> pause(JobRow& job, const keystore::Actor&) {
+  if (!unfinished(job)) return wrong_state(job, "is over", "fugo jobs list shows what is not");
+  return !std::exchange(job.paused, true);
+}
+
+Result<bool> resume(JobRow& job, const keystore::Actor&) {
+  if (!unfinished(job)) return wrong_state(job, "is over", "fugo jobs list shows what is not");
+  return std::exchange(job.paused, false);
+}
+
+Result<bool> cancel(JobRow& job, const keystore::Actor&) {
+  if (job.state == JobState::kCancelled) return false;
+  if (job.state == JobState::kHeld) {
+    job.state = JobState::kCancelled;
+    return true;
+  }
+  if (job.state != JobState::kRunning)
+    return wrong_state(job, "has been applied as a whole", "it cannot be given up any more");
+  job.paused = false;  // or nobody would take the step at which it is given up
+  return !std::exchange(job.cancelled, true);
+}
+
+struct OrderRow {
+  Result<bool> (*apply)(JobRow&, const keystore::Actor&);
+  const char* act;
+};
+// By JobOrder.
+constexpr std::array<OrderRow, 5> kOrders = {{{approve, "job.approve"},
+                                              {refuse, "job.refuse"},
+                                              {pause, "job.pause"},
+                                              {resume, "job.resume"},
+                                              {cancel, "job.cancel"}}};
+
+// begin_unchanged begins a transaction in which nothing was committed since `commits`; nothing
+// when something was.
+Result<std::unique_ptr<keystore::Update>> begin_unchanged(keystore::Ledger& ledger,
+                                                          std::uint64_t commits) {
+  FUGO_ASSIGN(auto update, ledger.begin());
+  if (update->state().commits != commits) update.reset();
+  return update;
+}
+
+Result<bool> set_frozen(keystore::Ledger& ledger, Freezable what, const std::string& reason,
+                        const keystore::Actor& actor) {
+  FUGO_ASSIGN(const auto update, ledger.begin());
+  auto& state = update->state();
+  auto& stands = what == Freezable::kIssue ? state.freeze_issue : state.freeze_link;
+  if (stands == reason) return false;
+  stands = reason;
+  const char* name = what == Freezable::kIssue ? "issue" : "link";
+  Json details = {{"what", name}};
+  if (!reason.empty()) details["reason"] = reason;
+  FUGO_TRY(update->append_journal(actor, reason.empty() ? "thaw" : "freeze", dump(details)));
+  FUGO_TRY(update->commit());
+  return true;
+}
+
+}  // namespace
+
+Result<bool> order_job(keystore::Ledger& ledger, const std::string& id, JobOrder order,
+                       const std::string& reason, const keystore::Actor& actor) {
+  FUGO_TRY(check_reason(reason));
+  const OrderRow& row = kOrders[static_cast<std::size_t>(order)];
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    FUGO_ASSIGN(const auto state, ledger.state());
+    FUGO_ASSIGN(auto job, ledger.find_job(id));
+    if (!job)
+      return fail(ErrorCode::kRefused, "there is no job " + id, {},
+                  "a file that still waits in the inbox can be taken out of it");
+    FUGO_ASSIGN(const bool changes, row.apply(*job, actor));
+    if (!changes) return false;
+    // The row must be the latest, or progress that was committed meanwhile would be undone.
+    FUGO_ASSIGN(const auto update, begin_unchanged(ledger, state.commits));
+    if (!update) continue;
+    FUGO_TRY(update->put_job(*job).map([](auto) {}));
+    Json details = {{"request", id}};
+    if (!job->hold_reason.empty()) details["held_for"] = job->hold_reason;
+    if (!reason.empty()) details["reason"] = reason;
+    FUGO_TRY(update->append_journal(actor, row.act, dump(details)));
+    FUGO_TRY(update->commit());
+    return true;
+  }
+  return fail(ErrorCode::kRefused, "the ledger keeps being changed by others", {}, "try it again");
+}
+
+Result<bool> freeze(keystore::Ledger& ledger, Freezable what, const std::string& reason,
+                    const keystore::Actor& actor) {
+  FUGO_TRY(check_reason(reason));
+  if (reason.empty()) return fail(ErrorCode::kUsage, "must not be empty", "--reason");
+  return set_frozen(ledger, what, reason, actor);
+}
+
+Result<bool> thaw(keystore::Ledger& ledger, Freezable what, const keystore::Actor& actor) {
+  return set_frozen(ledger, what, {}, actor);
+}
+
+}  // namespace fugo::daemon

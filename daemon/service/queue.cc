@@ -1,0 +1,162 @@
+#include "daemon/service/queue.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "base/file.h"
+#include "daemon/files/head.h"
+#include "daemon/seeing/log.h"
+
+namespace fugo::daemon {
+namespace {
+
+namespace fs = std::filesystem;
+using keystore::JobKind;
+
+constexpr std::size_t kHeadBytes = 4096;  // a longer first line is none
+
+// being_written tells whether somebody has the file open for writing. A lease is given to nobody
+// then; where it cannot be asked for (a file of somebody else) the name's word is taken.
+bool being_written(int fd) {
+  if (::fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+    ::fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
+  }
+  return errno == EAGAIN;
+}
+
+std::optional<RequestHead> head_of(int fd, const fs::path& path) {
+  std::array<char, kHeadBytes> bytes{};
+  const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), 0);
+  if (got <= 0) return std::nullopt;
+  std::string_view text(bytes.data(), static_cast<std::size_t>(got));
+  const auto end = text.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  text = text.substr(0, end);
+  if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
+  auto head = parse_head(text, path);
+  if (!head) return std::nullopt;
+  return std::move(*head);
+}
+
+// Of two files with one name (one held, one new) the one that came first goes first.
+bool before(const QueuedFile& a, const QueuedFile& b) {
+  if (a.name != b.name) return a.name < b.name;
+  return static_cast<int>(a.place) > static_cast<int>(b.place);
+}
+
+}  // namespace
+
+std::optional<std::size_t> next_file(const std::vector<QueuedFile>& files) {
+  const QueuedFile* first_change = nullptr;
+  for (const QueuedFile& file : files)
+    if (file.kind == JobKind::kChange && (first_change == nullptr || before(file, *first_change)))
+      first_change = &file;
+  std::optional<std::size_t> next;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    const QueuedFile& file = files[i];
+    if (!file.ready) continue;
+    const bool follows = file.kind == JobKind::kIssue || file.kind == JobKind::kChange;
+    if (follows && first_change != nullptr && before(*first_change, file)) continue;
+    if (!next || before(file, files[*next])) next = i;
+  }
+  return next;
+}
+
+void Peeker::warn_once(const fs::path& path, const char* what) {
+  if (!warned_.insert(path.string()).second) return;
+  log_warning("an entry of the inbox is no request file and is left where it is",
+              {field::file(path), field::why(what)});
+}
+
+std::optional<QueuedFile> Peeker::peek(Place place, const fs::path& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) {
+    if (errno != ENOENT) warn_once(path, errno == ELOOP ? "a link" : "it cannot be read");
+    return std::nullopt;
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+    warn_once(path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+    return std::nullopt;
+  }
+  if (place == Place::kInbox && being_written(fd.get())) return std::nullopt;
+  QueuedFile file;
+  file.place = place;
+  file.name = path.filename().string();
+  file.path = path;
+  file.modified = info.st_mtim.tv_sec;
+  Seen& seen = seen_[path.string()];
+  const Seen now{info.st_dev, info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size,
+                 {},          {}};
+  if (seen.inode != now.inode || seen.device != now.device || seen.seconds != now.seconds ||
+      seen.nanoseconds != now.nanoseconds || seen.size != now.size) {
+    seen = now;
+    if (const auto head = head_of(fd.get(), path)) {
+      seen.kind = head->kind;
+      seen.id = head->id;
+    }
+  }
+  file.kind = seen.kind;
+  file.id = seen.id;
+  return file;
+}
+
+Result<std::vector<QueuedFile>> Peeker::list(Place place, const fs::path& folder) {
+  std::vector<QueuedFile> files;
+  std::error_code error;
+  for (auto at = fs::directory_iterator(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    const auto& path = at->path();
+    if (path.filename().native().front() == '.') continue;
+    if (auto file = peek(place, path)) files.push_back(std::move(*file));
+  }
+  if (error) return fail_errno("cannot list the folder", folder.string(), error.value());
+  return files;
+}
+
+Result<std::vector<QueuedFile>> Peeker::inbox(const fs::path& folder) {
+  FUGO_ASSIGN(auto files, list(Place::kInbox, folder));
+  // What is not there any more is forgotten, so that the memory does not grow for ever.
+  const std::string prefix = (folder / "").string();
+  std::set<std::string> there;
+  for (const QueuedFile& file : files) there.insert(file.path.string());
+  std::erase_if(seen_, [&](const auto& entry) {
+    return entry.first.rfind(prefix, 0) == 0 && !there.contains(entry.first);
+  });
+  std::erase_if(warned_, [](const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) != 0;
+  });
+  return files;
+}
+
+Result<std::vector<QueuedFile>> Peeker::work(const fs::path& folder) {
+  return list(Place::kWork, folder);
+}
+
+Result<std::vector<QueuedFile>> Peeker::held(const fs::path& folder) {
+  std::vector<QueuedFile> files;
+  std::error_code error;
+  for (auto at = fs::directory_iterator(folder, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    std::error_code ignored;
+    if (!fs::is_directory(at->path(), ignored)) continue;
+    FUGO_ASSIGN(auto inside, list(Place::kHeld, at->path()));
+    for (QueuedFile& file : inside) {
+      // The folder is the job's name, whatever the file says by now.
+      file.id = at->path().filename().string();
+      files.push_back(std::move(file));
+    }
+  }
+  if (error) return fail_errno("cannot list the folder", folder.string(), error.value());
+  return files;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,47 @@
+// Refusing a request file: the reason is kept, journaled once, and the request destroyed.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "base/result.h"
+#include "daemon/config.h"
+#include "keystore/ledger.h"
+
+namespace fugo::daemon {
+
+// Refusal is why a request is refused. The texts hold no request data.
+struct Refusal {
+  std::string id;    // of the request; empty when it has none that can be used
+  std::string name;  // of the file
+  std::string reason;
+};
+
+// Refusals puts reasons into refused/<id>/reason.txt (without an id: the file's name, made safe).
+// The steps, each of which can be the last one before a crash, are in docs/exactly-once.md.
+class Refusals {
+ public:
+  Refusals(const DaemonSection& daemon, keystore::Actor actor)
+      : daemon_(daemon), actor_(std::move(actor)) {}
+
+  // refuse does all of it for a file in work/ or held/.
+  [[nodiscard]] Status refuse(keystore::Ledger& ledger, const std::filesystem::path& file,
+                              const Refusal& refusal);
+
+  // finish brings to an end what a crash broke off; for the start.
+  [[nodiscard]] Status finish(keystore::Ledger& ledger);
+
+ private:
+  [[nodiscard]] Status finish_one(keystore::Ledger& ledger, const std::filesystem::path& folder,
+                                  bool maybe_journaled);
+  [[nodiscard]] Status journal(keystore::Ledger& ledger, const std::string& text,
+                               bool maybe_journaled);
+
+  const DaemonSection& daemon_;
+  const keystore::Actor actor_;
+};
+
+// reason_of words an error for the sender: the daemon's folder does not matter to them.
+[[nodiscard]] std::string reason_of(const Error& error, const std::filesystem::path& file);
+
+}  // namespace fugo::daemon

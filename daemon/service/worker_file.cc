@@ -1,0 +1,165 @@
+// Worker: what is done with one file, and what the status board is told.
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "daemon/command/job_output.h"
+#include "daemon/jobs/job_control.h"
+#include "daemon/seeing/log.h"
+#include "daemon/service/folders.h"
+#include "daemon/service/worker.h"
+
+namespace fugo::daemon {
+
+namespace fs = std::filesystem;
+
+JobOptions Worker::options_for(const fs::path& request) {
+  JobOptions options = job_options(settings_);
+  options.request = request;
+  options.output_directory = settings_.daemon.outbox;
+  options.records_directory = settings_.daemon.records;
+  options.actor = actor_;
+  options.hold = true;
+  options.own_request = true;
+  options.progress = [this](const char* stage, std::uint64_t done, std::uint64_t total) {
+    beat();
+    board_.job_progress(stage, done, total);
+  };
+  options.keep_going = [this]() -> Status {
+    beat();
+    if (!stopping_) return {};
+    return fail(ErrorCode::kRefused, "the daemon is being stopped", "fugod",
+                "it goes on when it is started again");
+  };
+  return options;
+}
+
+Status Worker::work_on(const QueuedFile& chosen) {
+  QueuedFile file = chosen;
+  if (file.place == Place::kInbox) {
+    FUGO_ASSIGN(const bool taken, take_file(settings_.daemon, file.name));
+    if (!taken) return {};
+  }
+  if (file.place == Place::kHeld) FUGO_TRY(release_file(settings_.daemon, file.path));
+  file.place = Place::kWork;
+  file.path = settings_.daemon.work / file.name;
+  const std::string shown = file.id.empty() ? safe_name(file.name) : file.id;
+  log_info("a job begins", {field::job(shown), field::file(file.path)});
+  board_.set_phase(Phase::kWorking);
+  board_.job_started(shown, file.kind.value_or(keystore::JobKind::kIssue));
+  const auto registry_version = site_->registry_version();
+  const auto report = run_job(*site_, options_for(file.path));
+  return settle(file, report, registry_version);
+}
+
+Status Worker::settle(const QueuedFile& file, const Result<JobReport>& report,
+                      std::uint64_t registry_version) {
+  if (!report) return settle_error(file, report.error(), registry_version);
+  breaker_.succeeded();
+  tell_hsm();
+  if (report->held) {
+    board_.job_ended(JobEnd::kHeld);
+    log_warning("a job is held until somebody approves it",
+                {field::job(report->id), field::kind(report->kind)});
+    return hold_file(settings_.daemon, file.path, report->id);
+  }
+  board_.job_ended(JobEnd::kAnswered);
+  log_info("a job was answered",
+           {field::job(report->id), field::kind(report->kind), field::rows(report->rows),
+            field::rows_rejected(report->count_rejected), field::seconds(report->seconds)});
+  return destroy_file(settings_.daemon, file.path);  // of a repeated request, too
+}
+
+Status Worker::settle_error(const QueuedFile& file, const Error& error,
+                            std::uint64_t registry_version) {
+  if (stopping_) {
+    board_.job_ended(JobEnd::kPaused);
+    return {};
+  }
+  switch (stop_of(error)) {
+    case JobStop::kFrozen:
+    case JobStop::kPaused:
+      board_.job_ended(JobEnd::kPaused);
+      log_warning("a job waits by order", {field::job(file.id), field::error(error)});
+      return {};
+    case JobStop::kCancelled:
+      board_.job_ended(JobEnd::kCancelled);
+      return refuse_ordered(file);
+    case JobStop::kNone:
+      break;
+  }
+  // The registries may have been changed while the file was read: that is not its fault.
+  FUGO_ASSIGN(const auto state, site_->ledger().state());
+  if (error.code == ErrorCode::kRefused && state.registry_version != registry_version) {
+    board_.job_ended(JobEnd::kFailed);
+    return {};
+  }
+  if (error.code == ErrorCode::kRefused && about_request(error, file)) {
+    board_.job_ended(JobEnd::kRefused);
+    board_.set_error(error, file.id);
+    return refuse(file, reason_of(error, file.path));
+  }
+  board_.job_ended(JobEnd::kFailed);
+  return tl::unexpected<Error>(error);
+}
+
+// An error whose place is the request or its answers says that the request cannot be carried out;
+// any other (no memory can be locked, a key is wrong) says that this site cannot carry out any.
+bool Worker::about_request(const Error& error, const QueuedFile& file) const {
+  for (const auto& path : {file.path, settings_.daemon.outbox, settings_.daemon.records})
+    if (error.where.rfind(path.string(), 0) == 0) return true;
+  return false;
+}
+
+Status Worker::refuse(const QueuedFile& file, const std::string& reason) {
+  log_warning("a request is refused",
+              {field::job(file.id.empty() ? safe_name(file.name) : file.id)});
+  ++refused_;
+  return refusals_.refuse(site_->ledger(), file.path, {file.id, file.name, reason});
+}
+
+Status Worker::refuse_ordered(const QueuedFile& file) {
+  return refuse(file,
+                "an operator refused or cancelled the request of this id; what was committed "
+                "before stays (give a new request an id of its own)");
+}
+
+Status Worker::give_up(const std::string& id) {
+  FUGO_ASSIGN(auto job, site_->ledger().find_job(id));
+  if (!job) return {};
+  log_warning("a job is given up, as was ordered", {field::job(id)});
+  return cancel_job(*site_, *job, actor_);
+}
+
+void Worker::tell_files(const std::vector<QueuedFile>& files) {
+  FilesStatus status;
+  for (const QueuedFile& file : files) {
+    const auto kind = file.kind ? static_cast<std::size_t>(*file.kind) : 0;
+    KindFiles& counts = status.kinds[kind < kFileKinds ? kind : 0];
+    std::int64_t& oldest =
+        file.place == Place::kHeld ? status.oldest_held : status.oldest_unanswered;
+    if (file.place == Place::kInbox) ++counts.waiting;
+    if (file.place == Place::kWork) ++counts.working;
+    if (file.place == Place::kHeld) ++counts.held;
+    if (oldest == 0 || file.modified < oldest) oldest = file.modified;
+  }
+  if (status.oldest_held != 0 &&
+      (status.oldest_unanswered == 0 || status.oldest_held < status.oldest_unanswered))
+    status.oldest_unanswered = status.oldest_held;
+  status.kinds[0].refused = refused_;
+  board_.set_files(status);
+}
+
+void Worker::tell_hsm(const std::string& error) {
+  HsmStatus status;
+  status.state = hsm_;
+  status.breaker = breaker_.state();
+  if (breaker_.state() == BreakerState::kOpen && !breaker_.latched())
+    status.next_try =
+        unix_now() +
+        std::chrono::ceil<std::chrono::seconds>(breaker_.next_try() - Clock::now()).count();
+  status.error = error;
+  board_.set_hsm(status);
+}
+
+}  // namespace fugo::daemon

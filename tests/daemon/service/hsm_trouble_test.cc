@@ -1,0 +1,120 @@
+// A daemon whose token goes away, comes back, refuses the PIN, or hangs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "tests/daemon/jobs/trial_requests.h"
+#include "tests/daemon/service/daemon_fixture.h"
+#include "tests/hsm/fault_script.h"
+
+namespace fugo::test {
+namespace {
+
+using hsm::testing::FaultScript;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+const std::vector<std::string> kAgencies = {"131016", "472018", "131130"};
+
+// TroubledSite is a site whose token can be made to fail at any time.
+class TroubledSite {
+ public:
+  TroubledSite() : faults_(site_.scratch() / "faults") {
+    const auto text = read_file(site_.config());
+    const auto at = text.find("module = "), end = text.find('\n', at);
+    site_.set_config(text.substr(at, end - at),
+                     "module = \"" + hsm::testing::fault_module().string() + "\"");
+    site_.set_config("[ledger]",
+                     "[issue]\nsegment_rows = 10\n\n[daemon]\nretry_most_seconds = 1\n\n[ledger]");
+  }
+  const TestSite& site() const { return site_; }
+  const FaultScript& faults() const { return faults_; }
+  RunningDaemon::Environment environment() const { return faults_.environment(); }
+
+  static std::string request(const std::string& id, std::size_t residents) {
+    return request_text(id, trial_rows(0, residents, kAgencies));
+  }
+  CommandResult run(const std::vector<std::string>& arguments) const {
+    RunOptions options;
+    options.environment = faults_.environment();
+    return site_.run(arguments, options);
+  }
+
+ private:
+  TestSite site_;
+  FaultScript faults_;
+};
+
+bool logged(const RunningDaemon& daemon, const std::string& text) {
+  return daemon.log().find(text) != std::string::npos;
+}
+
+TEST(HsmTrouble, ATokenThatIsAwayAtTheStartIsWaitedFor) {
+  const TroubledSite troubled;
+  troubled.faults().set("gone");
+  drop(troubled.site(), "a", TroubledSite::request("J1", 5));
+  RunningDaemon daemon(troubled.site(), troubled.environment());
+  ASSERT_TRUE(wait_for([&] { return logged(daemon, "work stops for now"); })) << daemon.log();
+  EXPECT_FALSE(daemon.ended());
+  EXPECT_THAT(entries(folder(troubled.site(), "inbox")), ElementsAre("a"));
+  ASSERT_TRUE(wait_for([&] {
+    return daemon.notices().find("STATUS=waiting_for_hsm") != std::string::npos;
+  })) << daemon.notices();
+  troubled.faults().lift();
+  ASSERT_TRUE(wait_for([&] { return answered(troubled.site(), "J1"); })) << daemon.log();
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+TEST(HsmTrouble, ATokenThatIsLostInTheMiddleIsWaitedFor) {
+  const TroubledSite troubled;
+  RunningDaemon daemon(troubled.site(), troubled.environment());
+  troubled.faults().set("C_Encrypt after 20 rv CKR_DEVICE_REMOVED");
+  drop(troubled.site(), "a", TroubledSite::request("J1", 100));
+  ASSERT_TRUE(wait_for([&] { return logged(daemon, "work stops for now"); })) << daemon.log();
+  EXPECT_FALSE(answered(troubled.site(), "J1"));
+  EXPECT_THAT(entries(folder(troubled.site(), "work")), ElementsAre("a"));
+  troubled.faults().lift();
+  ASSERT_TRUE(wait_for([&] { return answered(troubled.site(), "J1"); })) << daemon.log();
+  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_TRUE(entries(folder(troubled.site(), "refused")).empty());
+  EXPECT_EQ(troubled.run({"verify"}).exit_code, 0);
+}
+
+TEST(HsmTrouble, AWrongPinIsTriedOnceUntilAReload) {
+  const TroubledSite troubled;
+  const auto pin = troubled.site().directory() / "tokens/issuing/pin";
+  const auto good = read_file(pin);
+  write_file(pin, "not-the-pin");
+  RunningDaemon daemon(troubled.site(), troubled.environment());
+  ASSERT_TRUE(wait_for([&] { return logged(daemon, "nothing is tried again before a reload"); }))
+      << daemon.log();
+  drop(troubled.site(), "a", TroubledSite::request("J1", 5));
+  ASSERT_TRUE(wait_for([&] {
+    return daemon.notices().find("the PIN is wrong") != std::string::npos;
+  })) << daemon.notices();
+  write_file(pin, good);
+  daemon.signal(SIGHUP);
+  ASSERT_TRUE(wait_for([&] { return answered(troubled.site(), "J1"); })) << daemon.log();
+  const auto log = daemon.log();
+  EXPECT_EQ(log.find("work stops for now"), log.rfind("work stops for now")) << log;
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+TEST(HsmTrouble, ADaemonIsStoppedAlthoughTheTokenHangs) {
+  const TroubledSite troubled;
+  RunningDaemon daemon(troubled.site(), troubled.environment());
+  troubled.faults().set("C_Encrypt after 10 hang");
+  drop(troubled.site(), "a", TroubledSite::request("J1", 50));
+  ASSERT_TRUE(wait_for([&] { return troubled.faults().happened() > 0; })) << daemon.log();
+  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_FALSE(answered(troubled.site(), "J1"));
+  troubled.faults().lift();
+  RunningDaemon second(troubled.site(), troubled.environment());
+  ASSERT_TRUE(wait_for([&] { return answered(troubled.site(), "J1"); })) << second.log();
+  EXPECT_EQ(second.stop(), 0);
+}
+
+}  // namespace
+}  // namespace fugo::test

@@ -75,34 +75,47 @@ void Peeker::warn_once(const fs::path& path, const char* what) {
               {field::file(path), field::why(what)});
 }
 
-std::optional<QueuedFile> Peeker::peek(Place place, const fs::path& path) {
+bool Peeker::is_seen(const fs::path& path, const struct stat& info) const {
+  const auto at = seen_.find(path.string());
+  if (at == seen_.end()) return false;
+  const Seen& seen = at->second;
+  return seen.inode == info.st_ino && seen.device == info.st_dev && seen.size == info.st_size &&
+         seen.seconds == info.st_mtim.tv_sec && seen.nanoseconds == info.st_mtim.tv_nsec;
+}
+
+// Opens a file that was not seen before, and remembers it; false when it is not to be taken now.
+bool Peeker::open_and_see(Place place, const fs::path& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!fd) {
     if (errno != ENOENT) warn_once(path, errno == ELOOP ? "a link" : "it cannot be read");
-    return std::nullopt;
+    return false;
   }
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     warn_once(path, S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
-    return std::nullopt;
+    return false;
   }
-  if (place == Place::kInbox && being_written(fd.get())) return std::nullopt;
+  if (place == Place::kInbox && being_written(fd.get())) return false;
+  Seen seen{info.st_dev, info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size,
+            {},          {}};
+  if (const auto head = head_of(fd.get(), path)) {
+    seen.kind = head->kind;
+    seen.id = head->id;
+  }
+  seen_[path.string()] = std::move(seen);
+  return true;
+}
+
+std::optional<QueuedFile> Peeker::peek(Place place, const fs::path& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0) return std::nullopt;
+  if (!is_seen(path, info) && !open_and_see(place, path)) return std::nullopt;
+  const Seen& seen = seen_[path.string()];
   QueuedFile file;
   file.place = place;
   file.name = path.filename().string();
   file.path = path;
-  file.modified = info.st_mtim.tv_sec;
-  Seen& seen = seen_[path.string()];
-  const Seen now{info.st_dev, info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size,
-                 {},          {}};
-  if (seen.inode != now.inode || seen.device != now.device || seen.seconds != now.seconds ||
-      seen.nanoseconds != now.nanoseconds || seen.size != now.size) {
-    seen = now;
-    if (const auto head = head_of(fd.get(), path)) {
-      seen.kind = head->kind;
-      seen.id = head->id;
-    }
-  }
+  file.modified = seen.seconds;
   file.kind = seen.kind;
   file.id = seen.id;
   return file;

@@ -1,6 +1,8 @@
 // The request files that lie in the daemon's folders, and which of them is next.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -48,6 +50,8 @@ class Peeker {
     std::optional<keystore::JobKind> kind;
     std::string id;
   };
+  [[nodiscard]] bool is_seen(const std::filesystem::path& path, const struct stat& info) const;
+  [[nodiscard]] bool open_and_see(Place place, const std::filesystem::path& path);
   [[nodiscard]] std::optional<QueuedFile> peek(Place place, const std::filesystem::path& path);
   [[nodiscard]] Result<std::vector<QueuedFile>> list(Place place,
                                                      const std::filesystem::path& folder);

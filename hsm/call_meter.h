@@ -24,6 +24,7 @@ namespace fugo::hsm {
   X(C_OpenSession)           \
   X(C_CloseSession)          \
   X(C_GetSessionInfo)        \
+  X(C_Logout)                \
   X(C_Login)                 \
   X(C_CreateObject)          \
   X(C_DestroyObject)         \

@@ -114,6 +114,9 @@ constexpr std::array kNames = {
 #undef FUGO_CKR
 static_assert(kRvKinds == kNames.size() + 1);
 
+// CKR_UNWRAPPING_KEY_HANDLE_INVALID of PKCS#11 2.40, which p11-kit's header does not have.
+constexpr CK_RV kUnwrappingKeyHandleInvalid = 0xF0;
+
 }  // namespace
 
 std::size_t rv_kind(CK_RV rv) {
@@ -157,6 +160,16 @@ bool spoils_session(CK_RV rv) {
       CKR_BUFFER_TOO_SMALL,
       CKR_CRYPTOKI_NOT_INITIALIZED,
       kWrongAnswer,
+      // Keys are looked at when they are found: if one cannot do its work later on, its handle
+      // has come to mean another.
+      CKR_KEY_FUNCTION_NOT_PERMITTED,
+      CKR_KEY_TYPE_INCONSISTENT,
+      CKR_KEY_SIZE_RANGE,
+      CKR_MECHANISM_INVALID,
+      kUnwrappingKeyHandleInvalid,
+      CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
+      CKR_UNWRAPPING_KEY_SIZE_RANGE,
+      CKR_WRAPPED_KEY_INVALID,
   };
   // What a vendor's own value means is not known: better a new session too many.
   return rv >= CKR_VENDOR_DEFINED ||

@@ -108,19 +108,13 @@ Status Module::reinitialise(std::uint64_t seen, std::chrono::milliseconds limit)
                 library_, "it has to be started again for the token to be found");
   // From here on nothing of before counts, however it ends.
   epoch_.fetch_add(1);
-  bool finalized = true;
-  if (module.initialised) {
-    const CK_RV rv = module.metered.functions->C_Finalize(nullptr);
-    finalized = rv == CKR_OK || rv == CKR_CRYPTOKI_NOT_INITIALIZED;
-  }
+  if (module.initialised) module.metered.functions->C_Finalize(nullptr);
   module.initialised = false;
   // The environment has the configuration already: setenv is for the time before there are threads.
   auto done = initialise(module, "");
-  // A library that would not be finalized is still the one that we had initialised.
-  if (done && !finalized && module.foreign) {
-    module.foreign = false;
-    module.initialised = true;
-  }
+  // It was ours, so it is: if it says that it had been initialised, it was not finalized.
+  module.initialised = done.has_value();
+  module.foreign = false;
   return done;
 }
 

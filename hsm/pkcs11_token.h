@@ -68,6 +68,7 @@ class Pkcs11Token final : public Token {
   [[nodiscard]] Status mac_share(const Entry& entry, std::span<const Message> messages,
                                  std::span<Block> to);
   [[nodiscard]] Status sign_once(const Entry& entry, ByteView message, MutableByteView to);
+  [[nodiscard]] Status sign_twice(const Entry& entry, ByteView message, MutableByteView to);
   [[nodiscard]] Status sign_in(SessionPool::Lease& lease, const Entry& entry, ByteView message,
                                MutableByteView to);
   [[nodiscard]] Result<SecretBytes<32>> unwrap_once(const Entry& entry, ByteView wrapped);
@@ -75,6 +76,9 @@ class Pkcs11Token final : public Token {
 
   // acquire leases a session in which the handle of `entry` means what it did when it was found.
   [[nodiscard]] Result<SessionPool::Lease> acquire(const Entry& entry);
+  // prefill writes what no two calls share into an output buffer: what a call leaves as it was
+  // then differs from one evaluation to the next, and is found.
+  void prefill(MutableByteView output);
   // wrong_answer counts and describes a result that cannot be right.
   [[nodiscard]] tl::unexpected<Error> wrong_answer(std::string what, std::string where);
   // lock_within is kHsm when the mutex cannot be had within call_limit: a call hangs.
@@ -125,6 +129,7 @@ class Pkcs11Token final : public Token {
   RecoveryState recovery_;
   std::atomic<std::uint64_t> calls_{0};
   std::atomic<std::uint64_t> wrong_answers_{0};
+  std::atomic<std::uint8_t> filler_{0};
   std::atomic<std::uint64_t> generation_{0};  // of the handles
 
   std::timed_mutex recovery_mutex_;  // taken before admin_mutex_: one recovery at a time

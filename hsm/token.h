@@ -111,7 +111,7 @@ class Token {
   // sign is C_Sign with CKM_AES_CMAC, CKM_SHA256_HMAC, or CKM_ECDSA over the SHA-256 of the
   // message (r and s, 32 bytes each), as the key's algorithm says; writes the first to.size()
   // bytes of at most 16, 32 and 64. ECDSA is verified before it is given out; the others are
-  // evaluated twice, and must agree.
+  // evaluated twice and must agree, and HMAC of a known message must be the key's fingerprint.
   [[nodiscard]] virtual Status sign(const Key& key, ByteView message, MutableByteView to) = 0;
 
   // unwrap_data_key unwraps (CKM_AES_KEY_WRAP) a ledger data key into wiped memory; twice, and

@@ -98,12 +98,7 @@ Status Pkcs11Token::sign(const Key& key, ByteView message, MutableByteView to) {
     if (to.size() > full.size())
       return fail(ErrorCode::kInternal, "a signature is not that long", key_label(entry.name));
     if (entry.name.algorithm != KeyAlgorithm::kEcP256) {
-      SecretBytes<64> again;
-      const auto second = again.bytes().first(to.size());
-      FUGO_TRY(sign_once(entry, message, full.bytes().first(to.size())));
-      FUGO_TRY(sign_once(entry, message, second));
-      if (!equal_in_constant_time(second, full.bytes().first(to.size())))
-        return wrong_answer("one message gave two results", key_label(entry.name));
+      FUGO_TRY(sign_twice(entry, message, full.bytes().first(to.size())));
     } else {
       FUGO_TRY(sign_once(entry, message, full.bytes()));
       FUGO_ASSIGN(const bool right, verify_p256(entry.public_point, message, full.bytes()));
@@ -112,6 +107,21 @@ Status Pkcs11Token::sign(const Key& key, ByteView message, MutableByteView to) {
     std::copy_n(full.data(), to.size(), to.begin());
     return {};
   });
+}
+
+Status Pkcs11Token::sign_twice(const Entry& entry, ByteView message, MutableByteView to) {
+  SecretBytes<64> again;
+  const auto second = again.bytes().first(to.size());
+  FUGO_TRY(sign_once(entry, message, to));
+  FUGO_TRY(sign_once(entry, message, second));
+  if (!equal_in_constant_time(to, second))
+    return wrong_answer("one message gave two results", key_label(entry.name));
+  if (entry.name.algorithm != KeyAlgorithm::kHmacSha256) return {};
+  const auto known = again.bytes().first(sizeof(Block));
+  FUGO_TRY(sign_once(entry, kFingerprintInput.bytes, known));
+  if (equal_in_constant_time(known, entry.fingerprint.bytes)) return {};
+  return wrong_answer("the known message did not come out as the key's fingerprint",
+                      key_label(entry.name));
 }
 
 Status Pkcs11Token::sign_once(const Entry& entry, ByteView message, MutableByteView to) {
@@ -135,6 +145,7 @@ Status Pkcs11Token::sign_in(SessionPool::Lease& lease, const Entry& entry, ByteV
   FUGO_TRY(lease.check(lease.functions()->C_SignInit(lease.handle(), &mechanism, entry.handle),
                        "C_SignInit"));
   SecretBytes<64> output;
+  prefill(output.bytes());
   CK_ULONG size = output.size();
   // C_Sign takes its input without const, and does not write to it.
   const CK_RV rv = lease.functions()->C_Sign(lease.handle(), const_cast<CK_BYTE*>(message.data()),

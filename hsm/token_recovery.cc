@@ -28,6 +28,11 @@ Result<SessionPool::Lease> Pkcs11Token::acquire(const Entry& entry) {
   return fail_rv(CKR_OBJECT_HANDLE_INVALID, "C_Initialize");
 }
 
+void Pkcs11Token::prefill(MutableByteView output) {
+  const auto filler = filler_.fetch_add(1, std::memory_order_relaxed);
+  std::fill(output.begin(), output.end(), filler);
+}
+
 tl::unexpected<Error> Pkcs11Token::wrong_answer(std::string what, std::string where) {
   wrong_answers_.fetch_add(1, std::memory_order_relaxed);
   return fail(ErrorCode::kHsm, std::move(what), std::move(where),

@@ -1,9 +1,9 @@
 // What a token does one call at a time: fingerprints, the data key, random bytes.
 #include <fmt/format.h>
+#include <sys/random.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
+#include <cerrno>
 
 #include "hsm/ec_check.h"
 #include "hsm/pkcs11_token.h"
@@ -34,14 +34,15 @@ Result<Block> Pkcs11Token::evaluate_fingerprint(const Entry& entry) {
   CK_MECHANISM mechanism{CKM_AES_ECB, nullptr, 0};
   FUGO_TRY(lease.check(lease.functions()->C_EncryptInit(lease.handle(), &mechanism, entry.handle),
                        "C_EncryptInit"));
-  out = kFingerprintInput;
+  Block in = kFingerprintInput;
+  prefill(out.bytes);
   CK_ULONG size = sizeof(out);
-  const CK_RV rv =
-      lease.functions()->C_Encrypt(lease.handle(), out.bytes.data(), size, out.bytes.data(), &size);
+  const CK_RV rv = lease.functions()->C_Encrypt(lease.handle(), in.bytes.data(), sizeof(in),
+                                                out.bytes.data(), &size);
   calls_.fetch_add(1, std::memory_order_relaxed);
   if (rv != CKR_OK || size != sizeof(out)) lease.spoil();
   FUGO_TRY(lease.check(rv, "C_Encrypt"));
-  if (size != sizeof(out) || out == kFingerprintInput)
+  if (size != sizeof(out))
     return wrong_answer("the token did not encrypt one block", key_label(entry.name));
   return out;
 }
@@ -129,6 +130,7 @@ Result<SecretBytes<32>> Pkcs11Token::unwrap_once(const Entry& entry, ByteView wr
                                                  wrapped.size(), made.data(), made.size(), &object),
                   "C_UnwrapKey"));
   SecretBytes<32> key;
+  prefill(key.bytes());
   CK_ATTRIBUTE query{CKA_VALUE, key.data(), key.size()};
   const CK_RV rv = lease.functions()->C_GetAttributeValue(lease.handle(), object, &query, 1);
   const CK_RV destroyed = lease.functions()->C_DestroyObject(lease.handle(), object);
@@ -152,7 +154,9 @@ Status Pkcs11Token::random(MutableByteView to) {
 }
 
 Status Pkcs11Token::random_once(MutableByteView to) {
-  std::fill(to.begin(), to.end(), std::uint8_t{0});  // so that what was left out can be seen
+  // What the token leaves as it was is random all the same.
+  if (::getrandom(to.data(), std::min<std::size_t>(to.size(), 256), 0) < 0)
+    return fail_errno("cannot get random bytes", "getrandom", errno);
   {
     FUGO_ASSIGN(auto lease, pool_.acquire());
     FUGO_TRY(lease.check(lease.functions()->C_GenerateRandom(lease.handle(), to.data(), to.size()),

@@ -59,7 +59,7 @@ class Device {
   std::atomic<bool> renumber_at_login{false};
   std::shared_mutex pulling;  // held exclusively while all sessions are closed
 
-  // last_output keeps what a function gave, for `repeat`.
+  // swap_last_output keeps what a function gave, for `repeat`, and gives what it gave before.
   std::vector<CK_BYTE> swap_last_output(const std::string& function, std::vector<CK_BYTE> output);
 
  private:

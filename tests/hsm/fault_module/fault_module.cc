@@ -120,8 +120,10 @@ void spoil(const Effect& effect, Output& output, const std::vector<CK_BYTE>& bef
       std::memset(begin, 0, size);
       break;
     case EffectKind::kRepeat: {
-      const auto last = Device::get().swap_last_output(function, {begin, begin + size});
+      auto last = Device::get().swap_last_output(function, {begin, begin + size});
+      if (last.empty()) break;
       std::copy_n(last.begin(), std::min<std::size_t>(last.size(), size), begin);
+      Device::get().swap_last_output(function, std::move(last));
       break;
     }
     default:

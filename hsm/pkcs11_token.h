@@ -47,6 +47,9 @@ class Pkcs11Token final : public Token {
     std::uint64_t epoch = 0;  // of the module, when the handle was found
     Block fingerprint;
     std::vector<std::uint8_t> public_point;  // of an EC key
+    // Of an AES key: links[0] is kFingerprintInput, and each encrypts to the next one. The calls
+    // end with them by turns, so that the output of an earlier call does not pass for this one's.
+    std::array<Block, 5> links{};
   };
   // Direction is one row of encrypt or decrypt: functions, and what the known block becomes.
   struct Direction;
@@ -58,13 +61,14 @@ class Pkcs11Token final : public Token {
   // prove_fingerprint evaluates the fingerprint of an entry twice; for an EC key it also has the
   // private key prove that the public point is its own, and keeps that.
   [[nodiscard]] Status prove_fingerprint(Entry& entry);
-  [[nodiscard]] Result<Block> evaluate_fingerprint(const Entry& entry);
+  [[nodiscard]] Result<Block> encrypt_one(const Entry& entry, const Block& in);
+  [[nodiscard]] Status prove_links(Entry& entry);
   [[nodiscard]] Status prove_public_point(Entry& entry);
   [[nodiscard]] Result<std::vector<std::uint8_t>> read_public_point(const KeyName& name);
   [[nodiscard]] Status bulk(const Key& key, const Direction& direction, std::size_t count,
                             const Fill& fill, const Drain& drain);
   [[nodiscard]] Status bulk_call(const Entry& entry, const Direction& direction,
-                                 std::span<Block> blocks);
+                                 std::span<Block> blocks, std::size_t link);
   [[nodiscard]] Status mac_share(const Entry& entry, std::span<const Message> messages,
                                  std::span<Block> to);
   [[nodiscard]] Status sign_once(const Entry& entry, ByteView message, MutableByteView to);
@@ -79,6 +83,8 @@ class Pkcs11Token final : public Token {
   // prefill writes what no two calls share into an output buffer: what a call leaves as it was
   // then differs from one evaluation to the next, and is found.
   void prefill(MutableByteView output);
+  // check_not_stuck is for a result that is the one of another message.
+  [[nodiscard]] Status check_not_stuck(const Entry& entry, ByteView result, ByteView other);
   // wrong_answer counts and describes a result that cannot be right.
   [[nodiscard]] tl::unexpected<Error> wrong_answer(std::string what, std::string where);
   // lock_within is kHsm when the mutex cannot be had within call_limit: a call hangs.
@@ -130,6 +136,7 @@ class Pkcs11Token final : public Token {
   std::atomic<std::uint64_t> calls_{0};
   std::atomic<std::uint64_t> wrong_answers_{0};
   std::atomic<std::uint8_t> filler_{0};
+  std::atomic<std::size_t> next_link_{0};
   std::atomic<std::uint64_t> generation_{0};  // of the handles
 
   std::timed_mutex recovery_mutex_;  // taken before admin_mutex_: one recovery at a time

@@ -66,7 +66,7 @@ Result<Pkcs11Token::Entry> Pkcs11Token::look_up(const KeyName& name,
   if (!is_valid(name) || !placement.present)
     return fail(ErrorCode::kRefused,
                 fmt::format("key {} does not belong in a token of this role", key_label(name)));
-  Entry entry{name, placement.uses, CK_INVALID_HANDLE, module_->epoch(), {}, {}};
+  Entry entry{name, placement.uses, CK_INVALID_HANDLE, module_->epoch(), {}, {}, {}};
   FUGO_ASSIGN(entry.handle, find_checked(name, placement.uses));
   FUGO_TRY(prove_fingerprint(entry));
   if (fingerprint && !equal_in_constant_time(entry.fingerprint.bytes, fingerprint->bytes))

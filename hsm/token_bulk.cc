@@ -16,7 +16,7 @@ struct Pkcs11Token::Direction {
   CK_C_Encrypt CK_FUNCTION_LIST::*run;
   const char* init_name;
   const char* run_name;
-  bool inverse;  // the known block is the fingerprint, and becomes kFingerprintInput
+  bool inverse;  // a known block is turned into the one before it
 };
 
 Status Pkcs11Token::encrypt(const Key& key, std::size_t count, const Fill& fill,
@@ -51,9 +51,12 @@ Status Pkcs11Token::bulk(const Key& key, const Direction& direction, std::size_t
         FUGO_ASSIGN(buffer, take_buffer());
       }
       const auto blocks = buffer.span().first(size);
-      blocks.front() = blocks.back() = direction.inverse ? entry.fingerprint : kFingerprintInput;
+      const std::size_t link =
+          next_link_.fetch_add(1, std::memory_order_relaxed) % (entry.links.size() - 1);
+      blocks.front() = entry.links[direction.inverse ? 1 : 0];
+      blocks.back() = entry.links[direction.inverse ? link + 1 : link];
       fill(first, blocks.subspan(1, size - kKnownBlocks));
-      return bulk_call(entry, direction, blocks);
+      return bulk_call(entry, direction, blocks, link);
     };
     auto& buffer = buffers[worker];
     auto& second = second_buffers[worker];
@@ -62,7 +65,7 @@ Status Pkcs11Token::bulk(const Key& key, const Direction& direction, std::size_t
       FUGO_TRY(evaluate(entry, buffer));
       if (!settings_.evaluate_twice) return {};
       FUGO_TRY(evaluate(entry, second));
-      if (std::memcmp(buffer.data(), second.data(), size * sizeof(Block)) == 0) return {};
+      if (std::memcmp(buffer.data(), second.data(), (size - 1) * sizeof(Block)) == 0) return {};
       return wrong_answer("the same blocks gave two results", key_label(entry.name));
     }));
     drain(first, std::span<const Block>(buffer.data() + 1, size - kKnownBlocks));
@@ -76,7 +79,7 @@ Status Pkcs11Token::bulk(const Key& key, const Direction& direction, std::size_t
 }
 
 Status Pkcs11Token::bulk_call(const Entry& entry, const Direction& direction,
-                              std::span<Block> blocks) {
+                              std::span<Block> blocks, std::size_t link) {
   FUGO_ASSIGN(auto lease, acquire(entry));
   CK_FUNCTION_LIST* functions = lease.functions();
   CK_MECHANISM mechanism{CKM_AES_ECB, nullptr, 0};
@@ -89,9 +92,10 @@ Status Pkcs11Token::bulk_call(const Entry& entry, const Direction& direction,
   calls_.fetch_add(1, std::memory_order_relaxed);
   if (rv != CKR_OK) lease.spoil();  // the operation may still be active
   FUGO_TRY(lease.check(rv, direction.run_name));
-  const Block& expected = direction.inverse ? kFingerprintInput : entry.fingerprint;
-  if (size == blocks.size_bytes() && equal_in_constant_time(blocks.front().bytes, expected.bytes) &&
-      equal_in_constant_time(blocks.back().bytes, expected.bytes)) [[likely]]
+  const Block& front = entry.links[direction.inverse ? 0 : 1];
+  const Block& back = entry.links[direction.inverse ? link : link + 1];
+  if (size == blocks.size_bytes() && equal_in_constant_time(blocks.front().bytes, front.bytes) &&
+      equal_in_constant_time(blocks.back().bytes, back.bytes)) [[likely]]
     return {};
   lease.spoil();
   if (size != blocks.size_bytes())

@@ -81,6 +81,9 @@ Status Pkcs11Token::mac_share(const Entry& entry, std::span<const Message> messa
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const ByteView message(messages[i].front().bytes.data(), sizeof(Message));
     FUGO_TRY(sign_in(lease, entry, message, to[i].bytes));
+    FUGO_TRY(check_not_stuck(entry, to[i].bytes, entry.fingerprint.bytes));
+    if (i != 0 && messages[i] != messages[i - 1])
+      FUGO_TRY(check_not_stuck(entry, to[i].bytes, to[i - 1].bytes));
     if (!settings_.evaluate_twice) continue;
     FUGO_TRY(sign_in(lease, entry, message, again.bytes()));
     if (!equal_in_constant_time(to[i].bytes, again.bytes())) {
@@ -89,6 +92,12 @@ Status Pkcs11Token::mac_share(const Entry& entry, std::span<const Message> messa
     }
   }
   return check_known();
+}
+
+Status Pkcs11Token::check_not_stuck(const Entry& entry, ByteView result, ByteView other) {
+  if (!equal_in_constant_time(result, other)) [[likely]]
+    return {};
+  return wrong_answer("two messages gave one result", key_label(entry.name));
 }
 
 Status Pkcs11Token::sign(const Key& key, ByteView message, MutableByteView to) {
@@ -117,6 +126,8 @@ Status Pkcs11Token::sign_twice(const Entry& entry, ByteView message, MutableByte
   if (!equal_in_constant_time(to, second))
     return wrong_answer("one message gave two results", key_label(entry.name));
   if (entry.name.algorithm != KeyAlgorithm::kHmacSha256) return {};
+  if (to.size() >= sizeof(Block) && !equal_in_constant_time(message, kFingerprintInput.bytes))
+    FUGO_TRY(check_not_stuck(entry, ByteView(to).first(sizeof(Block)), entry.fingerprint.bytes));
   const auto known = again.bytes().first(sizeof(Block));
   FUGO_TRY(sign_once(entry, kFingerprintInput.bytes, known));
   if (equal_in_constant_time(known, entry.fingerprint.bytes)) return {};

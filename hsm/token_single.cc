@@ -18,26 +18,39 @@ constexpr std::size_t kWrappedDataKeyBytes = 40;  // 32, and RFC 3394's 8
 Status Pkcs11Token::prove_fingerprint(Entry& entry) {
   if (entry.uses.unwrap) return {};  // none: see kFingerprintInput
   if (entry.name.algorithm == KeyAlgorithm::kEcP256) return prove_public_point(entry);
-  FUGO_ASSIGN(entry.fingerprint, evaluate_fingerprint(entry));
-  FUGO_ASSIGN(const Block again, evaluate_fingerprint(entry));
+  if (entry.name.algorithm == KeyAlgorithm::kAes256) return prove_links(entry);
+  Block again;
+  FUGO_TRY(sign_once(entry, kFingerprintInput.bytes, entry.fingerprint.bytes));
+  FUGO_TRY(sign_once(entry, kFingerprintInput.bytes, again.bytes));
   if (equal_in_constant_time(entry.fingerprint.bytes, again.bytes)) return {};
-  return wrong_answer("one block gave two results", key_label(entry.name));
+  return wrong_answer("one message gave two results", key_label(entry.name));
 }
 
-Result<Block> Pkcs11Token::evaluate_fingerprint(const Entry& entry) {
-  Block out;
-  if (entry.name.algorithm == KeyAlgorithm::kHmacSha256) {
-    FUGO_TRY(sign_once(entry, kFingerprintInput.bytes, out.bytes));
-    return out;
+Status Pkcs11Token::prove_links(Entry& entry) {
+  auto& links = entry.links;
+  links[0] = kFingerprintInput;
+  for (std::size_t i = 1; i < links.size(); ++i) {
+    FUGO_ASSIGN(links[i], encrypt_one(entry, links[i - 1]));
+    FUGO_ASSIGN(const Block again, encrypt_one(entry, links[i - 1]));
+    if (!equal_in_constant_time(links[i].bytes, again.bytes))
+      return wrong_answer("one block gave two results", key_label(entry.name));
+    if (equal_in_constant_time(links[i].bytes, links[i - 1].bytes))
+      return wrong_answer("two blocks gave one result", key_label(entry.name));
   }
+  entry.fingerprint = links[1];
+  return {};
+}
+
+Result<Block> Pkcs11Token::encrypt_one(const Entry& entry, const Block& in) {
   FUGO_ASSIGN(auto lease, acquire(entry));
   CK_MECHANISM mechanism{CKM_AES_ECB, nullptr, 0};
   FUGO_TRY(lease.check(lease.functions()->C_EncryptInit(lease.handle(), &mechanism, entry.handle),
                        "C_EncryptInit"));
-  Block in = kFingerprintInput;
+  Block input = in;  // C_Encrypt takes it without const
+  Block out;
   prefill(out.bytes);
   CK_ULONG size = sizeof(out);
-  const CK_RV rv = lease.functions()->C_Encrypt(lease.handle(), in.bytes.data(), sizeof(in),
+  const CK_RV rv = lease.functions()->C_Encrypt(lease.handle(), input.bytes.data(), sizeof(input),
                                                 out.bytes.data(), &size);
   calls_.fetch_add(1, std::memory_order_relaxed);
   if (rv != CKR_OK || size != sizeof(out)) lease.spoil();

@@ -204,6 +204,23 @@ TEST(Recovery, AWrongBlockInTheMiddleIsFoundWhereEverythingIsEvaluatedTwice) {
   }
 }
 
+// The output of an earlier call has the right known block in front, and the right length.
+TEST(Recovery, TheOutputOfAnEarlierCallDoesNotPassForThisOnes) {
+  FaultBench bench;
+  bench.faults().set("C_Encrypt repeat");
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = bench.act("encrypt").run();
+    if (answer) {
+      EXPECT_EQ(i, 0);  // nothing to repeat yet
+      continue;
+    }
+    EXPECT_EQ(answer.error().code, ErrorCode::kHsm);
+  }
+  EXPECT_GT(bench.token().health().wrong_answers, 0U);
+  bench.faults().lift();
+  EXPECT_TRUE(bench.works_again(bench.act("encrypt")));
+}
+
 TEST(Recovery, StuckRandomNumbersAreRefused) {
   FaultBench bench;
   for (const char* fault : {"C_GenerateRandom zeros", "C_GenerateRandom repeat"}) {

@@ -57,11 +57,10 @@ void remove_bulk_files(const BulkPlace& place, std::span<const FileRow> rows);
 [[nodiscard]] Result<std::vector<std::filesystem::path>> find_unnamed_files(
     const BulkPlace& place, std::span<const FileRow> rows);
 
-// PersonPatch replaces one person's record of one generation in what a Snapshot gives. Secret.
-struct PersonPatch {
-  PersonId id = 0;
-  Generation generation = 1;
-  PersonRecord record;
+// PatchTable is what a snapshot needs besides files. Constant once it is shared.
+struct PatchTable {
+  std::vector<PersonPatch> rows;  // ascending by (id, generation)
+  std::uint16_t probe_to = 0;     // see Snapshot::probe_to
 };
 
 // open_snapshot maps the files of `rows`; those that `previous` (may be null) has open already are
@@ -69,7 +68,8 @@ struct PersonPatch {
 // (a reader then reads the manifest again); kDamaged when a length disagrees with its row or the
 // person files of a generation do not cover ids from 0 without gap.
 [[nodiscard]] Result<std::shared_ptr<const Snapshot>> open_snapshot(
-    const BulkPlace& place, std::vector<FileRow> rows, SecretArray<PersonPatch> patches = {},
+    const BulkPlace& place, std::vector<FileRow> rows,
+    std::shared_ptr<const PatchTable> patches = nullptr,
     const std::shared_ptr<const Snapshot>& previous = nullptr);
 
 // MergePlan names files of one kind and generation that should become one. Person files of a plan

@@ -80,7 +80,8 @@ struct PersonCodec {
     store_be(to + 30, person.predecessor);
     store_be(to + 34, person.successor);
     store_be(to + 38, person.segment);
-    std::memset(to + 42, 0, 6);
+    store_be(to + 42, person.superseded_in);
+    std::memset(to + 46, 0, 2);
   }
   static void decode(const std::uint8_t* from, PersonRecord& person) {
     std::memcpy(person.linkage_symbol.bytes.data(), from, 16);
@@ -92,11 +93,24 @@ struct PersonCodec {
     person.predecessor = load_fast<std::uint32_t>(from + 30);
     person.successor = load_fast<std::uint32_t>(from + 34);
     person.segment = load_fast<std::uint32_t>(from + 38);
+    person.superseded_in = load_fast<std::uint32_t>(from + 42);
   }
-  // well_formed: a known state, and zeros where nothing is kept yet.
+  // tombstone is what stays of a deleted person, so that others keep their positions: nothing.
+  static PersonRecord tombstone() {
+    PersonRecord person;
+    person.method = 0;
+    person.start = 0;
+    person.state = PersonState::kDeleted;
+    person.predecessor = person.successor = 0;
+    return person;
+  }
+  // well_formed: a known state, zeros where nothing is kept yet, and nothing but zeros of a
+  // deleted person.
   static bool well_formed(const std::uint8_t* from) {
-    static constexpr std::uint8_t kZeros[6] = {};
-    return from[27] >= 1 && from[27] <= 3 && std::memcmp(from + 42, kZeros, 6) == 0;
+    static constexpr std::uint8_t kZeros[48] = {};
+    if (from[27] == static_cast<std::uint8_t>(PersonState::kDeleted))
+      return std::memcmp(from, kZeros, 27) == 0 && std::memcmp(from + 28, kZeros, 20) == 0;
+    return from[27] >= 1 && from[27] <= 2 && std::memcmp(from + 46, kZeros, 2) == 0;
   }
   static std::uint64_t key(const PersonRecord&) { return 0; }
   static bool before(const PersonRecord&, const PersonRecord&) { return true; }  // by position

@@ -103,6 +103,15 @@ void DigestSum::add(const DigestSum& other) {
   }
 }
 
+// The negative of a sum modulo 2^256: all bits turned, plus one.
+void DigestSum::subtract(const DigestSum& other) {
+  DigestSum negative, one;
+  for (std::size_t i = 0; i < limbs.size(); ++i) negative.limbs[i] = ~other.limbs[i];
+  one.limbs[0] = 1;
+  negative.add(one);
+  add(negative);
+}
+
 Result<std::shared_ptr<const ContentDigest>> ContentDigest::create(
     std::shared_ptr<const LedgerKeys> keys) {
   std::shared_ptr<ContentDigest> digest(new ContentDigest());

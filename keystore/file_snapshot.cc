@@ -11,10 +11,6 @@ namespace {
 constexpr std::size_t kQueriesAtOnce = 1024;  // their hits are put in order within the cache
 constexpr std::size_t kPiece = 1008;          // entries given to a visitor at once
 
-bool patch_before(const PersonPatch& a, const PersonPatch& b) {
-  return a.id != b.id ? a.id < b.id : a.generation < b.generation;
-}
-
 // PeopleReader reads records of ascending ids over the person files of one generation.
 class PeopleReader {
  public:
@@ -70,20 +66,18 @@ Result<std::vector<KeySearch<Codec>>> searches_over(
 }  // namespace
 
 Result<std::shared_ptr<const Snapshot>> open_snapshot(
-    const BulkPlace& place, std::vector<FileRow> rows, SecretArray<PersonPatch> patches,
+    const BulkPlace& place, std::vector<FileRow> rows, std::shared_ptr<const PatchTable> patches,
     const std::shared_ptr<const Snapshot>& previous) {
   return FileSnapshot::open(place, std::move(rows), std::move(patches),
                             dynamic_cast<const FileSnapshot*>(previous.get()));
 }
 
-Result<std::shared_ptr<const Snapshot>> FileSnapshot::open(const BulkPlace& place,
-                                                           std::vector<FileRow> rows,
-                                                           SecretArray<PersonPatch> patches,
-                                                           const FileSnapshot* previous) {
+Result<std::shared_ptr<const Snapshot>> FileSnapshot::open(
+    const BulkPlace& place, std::vector<FileRow> rows, std::shared_ptr<const PatchTable> patches,
+    const FileSnapshot* previous) {
   std::shared_ptr<FileSnapshot> snapshot(new FileSnapshot());
   snapshot->rows_ = std::move(rows);
-  snapshot->patches_ = std::move(patches);
-  std::sort(snapshot->patches_.span().begin(), snapshot->patches_.span().end(), patch_before);
+  snapshot->patches_ = patches ? std::move(patches) : std::make_shared<const PatchTable>();
   for (const FileRow& row : snapshot->rows_) {
     std::shared_ptr<const BulkFile> file;
     if (previous != nullptr) {
@@ -185,19 +179,35 @@ Status FileSnapshot::read_people_range(Generation generation, PersonId first,
 
 void FileSnapshot::apply_patches(Generation generation, PersonId first,
                                  std::span<PersonRecord> records) const {
-  const auto patches = patches_.span();
-  auto patch = std::lower_bound(patches.begin(), patches.end(), first,
+  const std::span<const PersonPatch> all = patches();
+  auto patch = std::lower_bound(all.begin(), all.end(), first,
                                 [](const PersonPatch& p, PersonId id) { return p.id < id; });
-  for (; patch != patches.end() && patch->id - first < records.size(); ++patch)
-    if (patch->generation == generation) records[patch->id - first] = patch->record;
+  for (; patch != all.end() && patch->id - first < records.size(); ++patch) {
+    if (patch->generation != generation) continue;
+    PersonRecord& record = records[patch->id - first];
+    record.state = patch->state;
+    record.predecessor = patch->predecessor;
+    record.successor = patch->successor;
+    record.superseded_in = patch->superseded_in;
+  }
+}
+
+const PersonPatch* FileSnapshot::last_patch_of(PersonId id) const {
+  const std::span<const PersonPatch> all = patches();
+  const auto after = std::upper_bound(all.begin(), all.end(), id,
+                                      [](PersonId i, const PersonPatch& p) { return i < p.id; });
+  if (after == all.begin() || std::prev(after)->id != id) return nullptr;
+  return &*std::prev(after);
 }
 
 PersonState FileSnapshot::state_of(PersonId id) const {
-  const auto patches = patches_.span();
-  const auto after = std::upper_bound(patches.begin(), patches.end(), id,
-                                      [](PersonId i, const PersonPatch& p) { return i < p.id; });
-  if (after == patches.begin() || std::prev(after)->id != id) return PersonState::kActive;
-  return std::prev(after)->record.state;
+  const PersonPatch* patch = last_patch_of(id);
+  return patch == nullptr ? PersonState::kActive : patch->state;
+}
+
+SegmentNumber FileSnapshot::superseded_in(PersonId id) const {
+  const PersonPatch* patch = last_patch_of(id);
+  return patch == nullptr ? kNoSegment : patch->superseded_in;
 }
 
 Status FileSnapshot::scan_issued(AgencyNumber agency, PersonId first, PersonId last,

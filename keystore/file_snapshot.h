@@ -15,7 +15,7 @@ namespace fugo::keystore {
 class FileSnapshot final : public Snapshot {
  public:
   [[nodiscard]] static Result<std::shared_ptr<const Snapshot>> open(
-      const BulkPlace& place, std::vector<FileRow> rows, SecretArray<PersonPatch> patches,
+      const BulkPlace& place, std::vector<FileRow> rows, std::shared_ptr<const PatchTable> patches,
       const FileSnapshot* previous);
 
   [[nodiscard]] Status find_people(Generation generation,
@@ -30,8 +30,11 @@ class FileSnapshot final : public Snapshot {
   [[nodiscard]] Status scan_issued(AgencyNumber agency, PersonId first, PersonId last,
                                    const VisitIssued& visit) const override;
   [[nodiscard]] Status scan_index(Generation generation, const VisitIndex& visit) const override;
-  [[nodiscard]] bool any_patched() const override { return patches_.size() != 0; }
+  [[nodiscard]] std::span<const PersonPatch> patches() const override { return patches_->rows; }
+  [[nodiscard]] bool any_patched() const override { return !patches_->rows.empty(); }
   [[nodiscard]] PersonState state_of(PersonId id) const override;
+  [[nodiscard]] SegmentNumber superseded_in(PersonId id) const override;
+  [[nodiscard]] std::uint16_t probe_to() const override { return patches_->probe_to; }
   [[nodiscard]] PersonId people() const override { return people_; }
   [[nodiscard]] const std::vector<FileRow>& files() const override { return rows_; }
 
@@ -48,10 +51,11 @@ class FileSnapshot final : public Snapshot {
   [[nodiscard]] Status arrange_people();
   [[nodiscard]] const Files& files_of(const std::map<Generation, Files>& by_generation,
                                       Generation generation) const;
+  [[nodiscard]] const PersonPatch* last_patch_of(PersonId id) const;
   void apply_patches(Generation generation, PersonId first, std::span<PersonRecord> records) const;
 
   std::vector<FileRow> rows_;
-  SecretArray<PersonPatch> patches_;  // ascending by (id, generation)
+  std::shared_ptr<const PatchTable> patches_;  // never null
   std::map<FileNumber, std::shared_ptr<const BulkFile>> open_;
   std::map<Generation, Files> people_files_;  // ascending by first id
   std::map<Generation, Files> index_files_;

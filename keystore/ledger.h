@@ -51,8 +51,23 @@ struct SegmentData {
   std::span<const PersonRecord> people;  // ids follow on from LedgerState::next_person
   std::span<const IndexEntry> index;     // sorted
   std::span<const IssuedEntry> issued;   // sorted
-  DigestSum people_digest, issued_digest, times_digest;  // to be added
-  std::vector<StatRow> stats;                            // to be added
+  std::span<const PersonPatch> patches;  // people whom this segment supersedes, by id
+  // To be added to the state's. A superseded person's element changes with the state: the caller
+  // subtracts the old one from people_digest.
+  DigestSum people_digest, issued_digest, times_digest;
+  std::vector<StatRow> stats;  // to be added
+  JournalEntry journal;        // sequence, previous and hash are given by the commit
+};
+
+// DeletionData is who goes for good. Spans must live until the commit.
+struct DeletionData {
+  JobRow job;                        // as it shall stand afterwards
+  std::span<const PersonId> people;  // ascending, without repeats: everybody who goes
+  std::uint64_t issuances = 0;       // that go with them
+  DigestSum people_digest, issued_digest, times_digest;  // to be subtracted
+  // The state that this was made from: kRefused when people came or went since.
+  SegmentNumber next_segment = 1;
+  PersonId deleted_people = 0;
   JournalEntry journal;  // sequence, previous and hash are given by the commit
 };
 
@@ -127,10 +142,23 @@ class Ledger {
   // where runs have become many. Returns the segment's number. kWrite only.
   [[nodiscard]] virtual Result<SegmentNumber> commit_segment(const SegmentData& data) = 0;
 
-  // finish_merges waits for merges that are under way, and returns their error if one failed (the
-  // next commit_segment does so too). Destroying a ledger gives its merges up: call this first
-  // where there is time, or small jobs never merge.
+  // commit_deletion removes people from every bulk file: each file that holds anything of them is
+  // written anew without it (in a person file a tombstone keeps the places of the others), synced,
+  // and one transaction swaps the manifest's rows together with patches, digest, counts, job and
+  // journal; then the old files are unlinked. kDamaged, and nothing is changed, when the files
+  // hold more or less of them than `data` says. An error that says "was committed" came after the
+  // commit: the next open for writing takes away what is left. Memory does not grow with the
+  // ledger's files. kWrite only.
+  [[nodiscard]] virtual Status commit_deletion(const DeletionData& data) = 0;
+
+  // finish_merges waits for merges that are under way. Destroying a ledger gives its merges up:
+  // call this first where there is time, or small jobs never merge. A merge that failed (a full
+  // disk) is tried again here and after each segment, since the ledger is whole without it: it is
+  // an error, of this and of commit_segment, only when it met damage or when there are too many
+  // files to go on; before that merge_warning tells of it.
   [[nodiscard]] virtual Status finish_merges() = 0;
+  // merge_warning is why the last merge failed, until one succeeds.
+  [[nodiscard]] virtual std::optional<Error> merge_warning() const = 0;
 };
 
 }  // namespace fugo::keystore

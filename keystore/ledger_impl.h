@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "base/file.h"
+#include "keystore/bulk_erase.h"
 #include "keystore/ledger.h"
 #include "keystore/merger.h"
 #include "keystore/tables.h"
+#include "keystore/update.h"
 
 namespace fugo::keystore {
 
@@ -17,6 +19,10 @@ inline constexpr const char* kDataFile = "data.mdb";
 inline constexpr const char* kLockFile = "lock.mdb";
 inline constexpr const char* kWriterLock = "writer.lock";
 inline constexpr const char* kBulkDirectory = "data";
+
+// With more runs of one kind than this, committing waits for merging, since look-ups become slow;
+// and fails when merging does.
+inline constexpr std::size_t kMostRuns = 48;
 
 // take_writer_lock locks writer.lock for as long as the descriptor is open; the system releases it
 // when the process dies. kRefused, naming the holder's process, when somebody has it.
@@ -67,7 +73,9 @@ class LedgerImpl final : public Ledger {
 
   Result<std::unique_ptr<Update>> begin() override;
   Result<SegmentNumber> commit_segment(const SegmentData& data) override;
-  Status finish_merges() override { return merger_.wait(); }
+  Status commit_deletion(const DeletionData& data) override;
+  Status finish_merges() override;
+  std::optional<Error> merge_warning() const override { return merger_.warning(); }
 
   // For verify_tables.
   [[nodiscard]] const Parts& parts() const { return parts_; }
@@ -80,7 +88,13 @@ class LedgerImpl final : public Ledger {
   [[nodiscard]] Status check_segment(const SegmentData& data, const LedgerState& state) const;
   [[nodiscard]] Status commit_rows(const SegmentData& data, const LedgerState& before,
                                    const std::vector<FileRow>& files);
+  [[nodiscard]] Status add_content(const SegmentData& data, const std::vector<FileRow>& files,
+                                   SmallRowUpdate& update) const;
   void merge_if_many();
+  [[nodiscard]] Status merge_before_too_many();
+  [[nodiscard]] Status check_deletion(const DeletionData& data, const LedgerState& state) const;
+  [[nodiscard]] Status commit_erased(const DeletionData& data, const ErasedFiles& files);
+  [[nodiscard]] Status unlink_erased(const ErasedFiles& files);
 
   const Parts parts_;
   mutable BulkCatalogue catalogue_;
@@ -90,6 +104,8 @@ class LedgerImpl final : public Ledger {
   // Guarded by snapshot_mutex_.
   mutable std::shared_ptr<const Snapshot> snapshot_;
   mutable std::uint64_t snapshot_commits_ = 0;
+  mutable std::shared_ptr<const PatchTable> patches_;
+  mutable std::uint64_t patch_changes_ = 0;  // LedgerState's, of patches_
 
   Merger merger_;  // last: its thread uses the members above
 };

@@ -100,31 +100,21 @@ Result<std::vector<JournalEntry>> LedgerImpl::journal(std::uint64_t first,
 
 namespace {
 
-// SnapshotInput is what one read transaction says about the bulk data.
-struct SnapshotInput {
-  LedgerState state;
-  std::vector<FileRow> files;
-  SecretArray<PersonPatch> patches;
-};
+// See Snapshot::probe_to.
+std::uint16_t probe_to(const LedgerState& state) {
+  return state.deleted_people == 0 ? std::uint16_t{0} : state.most_counter;
+}
 
-Result<SnapshotInput> read_snapshot_input(const Transaction& transaction, const Sealer& sealer) {
-  SnapshotInput input;
-  FUGO_ASSIGN(input.state, read_state(transaction, sealer));
-  FUGO_ASSIGN(input.files, all_rows<FileRow>(transaction, sealer, Table::kManifest));
-  const auto count = input.state.table_rows[static_cast<std::size_t>(Table::kPatches)];
-  FUGO_ASSIGN(input.patches, SecretArray<PersonPatch>::create(count));
-  std::size_t filled = 0;
-  FUGO_TRY(scan_rows<PersonPatch>(transaction, sealer, RowKey(Table::kPatches),
-                                  [&](PersonPatch&& patch) -> Result<bool> {
-                                    if (filled < count) input.patches[filled] = patch;
-                                    ++filled;
-                                    wipe(&patch, sizeof patch);
-                                    return true;
-                                  }));
-  if (filled != count)
+Result<std::shared_ptr<const PatchTable>> read_patches(const Transaction& transaction,
+                                                       const Sealer& sealer,
+                                                       const LedgerState& state) {
+  auto table = std::make_shared<PatchTable>();
+  table->probe_to = probe_to(state);
+  FUGO_ASSIGN(table->rows, all_rows<PersonPatch>(transaction, sealer, Table::kPatches));
+  if (table->rows.size() != state.table_rows[static_cast<std::size_t>(Table::kPatches)])
     return fail(ErrorCode::kDamaged, "there are more or fewer patches than were counted",
                 "ledger, table patches", "run fugo verify, and restore a backup");
-  return input;
+  return std::shared_ptr<const PatchTable>(std::move(table));
 }
 
 }  // namespace
@@ -137,12 +127,15 @@ Result<std::shared_ptr<const Snapshot>> LedgerImpl::snapshot() const {
     FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
     FUGO_ASSIGN(const LedgerState state, read_state(*transaction, *parts_.sealer));
     if (snapshot_ && snapshot_commits_ == state.commits) return snapshot_;
-    FUGO_ASSIGN(SnapshotInput input, read_snapshot_input(*transaction, *parts_.sealer));
-    const bool unchanged = snapshot_ && input.patches.size() == 0 && !snapshot_->any_patched() &&
-                           snapshot_->files() == input.files;
-    if (!unchanged) {
-      auto opened = open_snapshot(catalogue_.place(), std::move(input.files),
-                                  std::move(input.patches), snapshot_);
+    FUGO_ASSIGN(auto files, all_rows<FileRow>(*transaction, *parts_.sealer, Table::kManifest));
+    const bool same_patches =
+        patches_ && patch_changes_ == state.patch_changes && patches_->probe_to == probe_to(state);
+    if (!same_patches) {
+      FUGO_ASSIGN(patches_, read_patches(*transaction, *parts_.sealer, state));
+      patch_changes_ = state.patch_changes;
+    }
+    if (!snapshot_ || !same_patches || snapshot_->files() != files) {
+      auto opened = open_snapshot(catalogue_.place(), std::move(files), patches_, snapshot_);
       if (!opened) {
         const Error& error = opened.error();
         // A file has gone: a merge was committed after we read the manifest, and we read it again.

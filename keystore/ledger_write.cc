@@ -9,11 +9,17 @@
 namespace fugo::keystore {
 namespace {
 
-// With so many runs of one kind, committing waits for merging: look-ups would become slow.
-constexpr std::size_t kMostRuns = 48;
-
 tl::unexpected<Error> not_for_writing(const char* call) {
   return fail(ErrorCode::kInternal, "the ledger was not opened for this", call);
+}
+
+// most_runs is the number of runs of the kind that has most of them.
+std::size_t most_runs(const std::vector<FileRow>& rows) {
+  const auto runs = [&](FileKind kind) {
+    return static_cast<std::size_t>(std::count_if(
+        rows.begin(), rows.end(), [&](const FileRow& row) { return row.kind == kind; }));
+  };
+  return std::max(runs(FileKind::kIndex), runs(FileKind::kIssued));
 }
 
 }  // namespace
@@ -48,6 +54,12 @@ Status LedgerImpl::check_segment(const SegmentData& data, const LedgerState& sta
     return wrong("people, index and the segment's row disagree");
   if (data.row.issuances_new != data.issued.size())
     return wrong("issuances and the segment's row disagree");
+  const PersonId people_after = state.next_person + static_cast<PersonId>(data.people.size());
+  for (const PersonPatch& patch : data.patches)
+    if (patch.id >= state.next_person || patch.state != PersonState::kSuperseded ||
+        patch.superseded_in != data.row.number || patch.successor >= people_after ||
+        patch.successor == patch.id)
+      return wrong("a patch that does not fit the segment");
   if (data.people.size() >= kNoPerson - state.next_person)
     return fail(ErrorCode::kRefused, "the ledger has as many people as it can number",
                 "commit_segment");
@@ -57,7 +69,8 @@ Status LedgerImpl::check_segment(const SegmentData& data, const LedgerState& sta
 Result<SegmentNumber> LedgerImpl::commit_segment(const SegmentData& data) {
   if (parts_.access != Access::kWrite) return not_for_writing("commit_segment");
   const std::lock_guard lock(segment_mutex_);
-  FUGO_TRY(merger_.take_error());
+  FUGO_TRY(merger_.take_damage());
+  FUGO_TRY(merge_before_too_many());
   FUGO_ASSIGN(const LedgerState before, state());
   FUGO_TRY(check_segment(data, before));
   const std::uint64_t most_files = data.people.size() / kMaxPersonsInFile + 3;
@@ -74,23 +87,14 @@ Status LedgerImpl::commit_rows(const SegmentData& data, const LedgerState& befor
                                const std::vector<FileRow>& files) {
   const auto prepare = [&]() -> Result<std::unique_ptr<SmallRowUpdate>> {
     FUGO_ASSIGN(auto update, SmallRowUpdate::begin(parts_.environment, parts_.sealer));
-    LedgerState& state = update->state();
+    const LedgerState& state = update->state();
     if (state.next_person != before.next_person || state.next_segment != before.next_segment)
       return fail(ErrorCode::kInternal, "two segments were committed at once", "commit_segment");
-    for (const FileRow& file : files) {
-      FUGO_TRY(update->put_file(file));
-      state.next_file = std::max(state.next_file, file.number + 1);
-    }
+    FUGO_TRY(add_content(data, files, *update));
     FUGO_TRY(update->put_progress(data.job));
     FUGO_TRY(update->put_segment(data.row));
     FUGO_TRY(update->add_stats(data.stats));
     FUGO_TRY(update->append_entry(data.journal));
-    state.next_person += static_cast<PersonId>(data.people.size());
-    ++state.next_segment;
-    state.issuances += data.issued.size();
-    state.people_digest.add(data.people_digest);
-    state.issued_digest.add(data.issued_digest);
-    state.times_digest.add(data.times_digest);
     return update;
   };
   auto update = prepare();
@@ -103,18 +107,58 @@ Status LedgerImpl::commit_rows(const SegmentData& data, const LedgerState& befor
   return (*update)->commit();
 }
 
+// Files, patches, counts and sums of a segment.
+Status LedgerImpl::add_content(const SegmentData& data, const std::vector<FileRow>& files,
+                               SmallRowUpdate& update) const {
+  LedgerState& state = update.state();
+  for (const FileRow& file : files) {
+    FUGO_TRY(update.put_file(file));
+    state.next_file = std::max(state.next_file, file.number + 1);
+  }
+  for (const PersonPatch& patch : data.patches) FUGO_TRY(update.put_patch(patch));
+  for (const PersonRecord& person : data.people)
+    state.most_counter = std::max(state.most_counter, person.counter);
+  state.next_person += static_cast<PersonId>(data.people.size());
+  ++state.next_segment;
+  state.issuances += data.issued.size();
+  state.people_digest.add(data.people_digest);
+  state.issued_digest.add(data.issued_digest);
+  state.times_digest.add(data.times_digest);
+  return {};
+}
+
 // The segment is committed: an error here is left for the merger's thread to meet and keep.
 void LedgerImpl::merge_if_many() {
   const auto manifest = catalogue_.manifest();
   if (manifest && plan_merges(*manifest).empty()) return;
   merger_.wake();
-  if (!manifest) return;
-  const auto& rows = *manifest;
-  const auto runs = [&](FileKind kind) {
-    return static_cast<std::size_t>(std::count_if(
-        rows.begin(), rows.end(), [&](const FileRow& row) { return row.kind == kind; }));
-  };
-  if (std::max(runs(FileKind::kIndex), runs(FileKind::kIssued)) > kMostRuns) merger_.settle();
+  if (manifest && most_runs(*manifest) > kMostRuns) merger_.settle();
+}
+
+// Tries a merge that failed once more, where it cannot be put off any longer.
+Status LedgerImpl::merge_before_too_many() {
+  if (!merger_.warning()) return {};
+  FUGO_ASSIGN(auto manifest, catalogue_.manifest());
+  if (most_runs(manifest) <= kMostRuns) return {};
+  merger_.wake();
+  merger_.settle();
+  auto warning = merger_.warning();
+  if (!warning) return merger_.take_damage();
+  FUGO_ASSIGN(manifest, catalogue_.manifest());
+  if (most_runs(manifest) <= kMostRuns) return {};
+  warning->what = "merging files has failed and there are too many of them: " + warning->what;
+  return tl::unexpected(std::move(*warning));
+}
+
+Status LedgerImpl::finish_merges() {
+  merger_.settle();
+  if (merger_.warning()) {
+    const std::lock_guard lock(segment_mutex_);  // a deletion must not meet it
+    merger_.wake();
+    merger_.settle();
+    FUGO_TRY(merge_before_too_many());
+  }
+  return merger_.take_damage();
 }
 
 }  // namespace fugo::keystore

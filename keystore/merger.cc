@@ -36,26 +36,21 @@ void Merger::wake() {
   changed_.notify_all();
 }
 
-Status Merger::take_error_locked() {
-  if (!error_) return {};
-  Error error = *std::exchange(error_, std::nullopt);
-  return tl::unexpected(std::move(error));
-}
-
 void Merger::settle() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return !wanted_ && !busy_; });
 }
 
-Status Merger::wait() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !wanted_ && !busy_; });
-  return take_error_locked();
+std::optional<Error> Merger::warning() const {
+  const std::lock_guard lock(mutex_);
+  return warning_;
 }
 
-Status Merger::take_error() {
+Status Merger::take_damage() {
   const std::lock_guard lock(mutex_);
-  return take_error_locked();
+  if (!damage_) return {};
+  Error error = *std::exchange(damage_, std::nullopt);
+  return tl::unexpected(std::move(error));
 }
 
 bool Merger::stopping() {
@@ -74,7 +69,11 @@ void Merger::run() {
     auto status = merge_all();
     lock.lock();
     busy_ = false;
-    if (!status && !stop_) error_ = std::move(status).error();
+    if (status) warning_.reset();
+    if (!status && !stop_) {
+      const bool damaged = status.error().code == ErrorCode::kDamaged;
+      (damaged ? damage_ : warning_) = std::move(status).error();
+    }
     changed_.notify_all();
   }
   wanted_ = false;

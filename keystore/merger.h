@@ -53,25 +53,25 @@ class Merger {
   void wake();
   // settle returns when nothing is under way.
   void settle();
-  // wait is settle, and gives the error of a merge that failed, once.
-  [[nodiscard]] Status wait();
-  // take_error is that error without waiting.
-  [[nodiscard]] Status take_error();
+  // warning is why the last merge failed, until a later one succeeds: the ledger is whole without
+  // it, and the next wake() tries again.
+  [[nodiscard]] std::optional<Error> warning() const;
+  // take_damage gives, once, the error of a merge that met damage: that does not pass.
+  [[nodiscard]] Status take_damage();
 
  private:
   void run();
   [[nodiscard]] bool stopping();
   [[nodiscard]] Status merge_all();
   [[nodiscard]] Status carry_out(const MergePlan& plan);
-  [[nodiscard]] Status take_error_locked();
 
   BulkCatalogue& catalogue_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.
   std::thread thread_;
   bool wanted_ = false, busy_ = false, stop_ = false;
-  std::optional<Error> error_;
+  std::optional<Error> warning_, damage_;
 };
 
 }  // namespace fugo::keystore

@@ -38,6 +38,10 @@ void fields(Codec& codec, Row& row) {
   codec.number("next_file", row.next_file, 1, kAny64);
   codec.number("registry_version", row.registry_version, 0, kAny64);
   codec.number("issuances", row.issuances, 0, kAny64);
+  codec.number("deleted_people", row.deleted_people, 0, kNoPerson);
+  codec.number("deleted_issuances", row.deleted_issuances, 0, kAny64);
+  codec.number("patch_changes", row.patch_changes, 0, kAny64);
+  codec.number("most_counter", row.most_counter, 0, kAny16);
   codec.number("open_job", row.open_job, 0, kAny32);
   codec.text("freeze_issue", row.freeze_issue, kName);
   codec.text("freeze_link", row.freeze_link, kName);
@@ -206,7 +210,7 @@ tl::unexpected<Error> malformed() {
 }
 
 constexpr std::size_t kFileBytes = 8 + 1 + 2 + 4 + 8 + 8 + 32;
-constexpr std::size_t kPatchBytes = 4 + 2 + 16 + 8 + 2 + 2 + 1 + 1 + 4 + 4 + 4;
+constexpr std::size_t kPatchBytes = 4 + 2 + 1 + 4 + 4 + 4;
 constexpr std::size_t kHashes = 64;
 
 }  // namespace
@@ -273,18 +277,12 @@ template <>
 Result<WipedBytes> encode_row(const PersonPatch& row) {
   WipedBytes content(kPatchBytes);
   std::uint8_t* to = content.bytes().data();
-  const PersonRecord& person = row.record;
   store_be<std::uint32_t>(to, row.id);
   store_be<std::uint16_t>(to + 4, row.generation);
-  std::copy_n(person.linkage_symbol.bytes.begin(), 16, to + 6);
-  std::copy_n(person.check_value.begin(), 8, to + 22);
-  store_be<std::uint16_t>(to + 30, person.counter);
-  store_be<std::uint16_t>(to + 32, person.start);
-  to[34] = person.method;
-  to[35] = static_cast<std::uint8_t>(person.state);
-  store_be<std::uint32_t>(to + 36, person.predecessor);
-  store_be<std::uint32_t>(to + 40, person.successor);
-  store_be<std::uint32_t>(to + 44, person.segment);
+  to[6] = static_cast<std::uint8_t>(row.state);
+  store_be<std::uint32_t>(to + 7, row.predecessor);
+  store_be<std::uint32_t>(to + 11, row.successor);
+  store_be<std::uint32_t>(to + 15, row.superseded_in);
   return content;
 }
 
@@ -292,20 +290,14 @@ template <>
 Result<PersonPatch> decode_row(ByteView content) {
   if (content.size() != kPatchBytes) return malformed();
   const std::uint8_t* from = content.data();
-  if (from[35] < 1 || from[35] > 3) return malformed();
+  if (from[6] < 1 || from[6] > 3) return malformed();
   PersonPatch row;
-  PersonRecord& person = row.record;
   row.id = load_be<std::uint32_t>(from);
   row.generation = load_be<std::uint16_t>(from + 4);
-  std::copy_n(from + 6, 16, person.linkage_symbol.bytes.begin());
-  std::copy_n(from + 22, 8, person.check_value.begin());
-  person.counter = load_be<std::uint16_t>(from + 30);
-  person.start = load_be<std::uint16_t>(from + 32);
-  person.method = from[34];
-  person.state = static_cast<PersonState>(from[35]);
-  person.predecessor = load_be<std::uint32_t>(from + 36);
-  person.successor = load_be<std::uint32_t>(from + 40);
-  person.segment = load_be<std::uint32_t>(from + 44);
+  row.state = static_cast<PersonState>(from[6]);
+  row.predecessor = load_be<std::uint32_t>(from + 7);
+  row.successor = load_be<std::uint32_t>(from + 11);
+  row.superseded_in = load_be<std::uint32_t>(from + 15);
   return row;
 }
 

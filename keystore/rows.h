@@ -47,7 +47,7 @@ FUGO_ROW(JobIdRow);
 FUGO_ROW(SegmentRow);
 FUGO_ROW(StatDay);
 #undef FUGO_ROW
-// Of fixed layout, not CBOR: they hold keys and secrets, and only our own buffers see those.
+// Of fixed layout, not CBOR: file rows hold keys, and only our own buffers see those.
 template <>
 [[nodiscard]] Result<WipedBytes> encode_row(const FileRow& row);
 template <>

@@ -56,10 +56,18 @@ class Snapshot {
   using VisitIndex = std::function<Status(std::span<const IndexEntry>)>;
   [[nodiscard]] virtual Status scan_index(Generation generation, const VisitIndex& visit) const = 0;
 
-  // superseded tells, without reading a file, whether any person is other than active; and if so
-  // state_of answers for one person (from the patch table).
+  // patches are all changes of people since their records were written, ascending by id: those who
+  // are superseded. The others answer from them, without reading a file, and for people who can be
+  // found only: a deleted id counts as active.
+  [[nodiscard]] virtual std::span<const PersonPatch> patches() const = 0;
   [[nodiscard]] virtual bool any_patched() const = 0;
   [[nodiscard]] virtual PersonState state_of(PersonId id) const = 0;
+  // superseded_in is the segment that superseded a person, or kNoSegment.
+  [[nodiscard]] virtual SegmentNumber superseded_in(PersonId id) const = 0;
+
+  // probe_to: when people were deleted, a symbol may be free though somebody who once collided
+  // with its owner lives on under a higher disambiguation counter, up to this one. 0: never.
+  [[nodiscard]] virtual std::uint16_t probe_to() const = 0;
 
   [[nodiscard]] virtual PersonId people() const = 0;
   [[nodiscard]] virtual const std::vector<FileRow>& files() const = 0;

@@ -9,15 +9,6 @@ constexpr std::array<const char*, kTableCount> kNames{
     "(none)", "header",  "state",    "manifest", "agencies", "keys",      "generations",
     "jobs",   "job ids", "segments", "journal",  "patches",  "statistics"};
 
-// negative of a sum modulo 2^256: all bits turned, plus one.
-DigestSum negative(const DigestSum& sum) {
-  DigestSum turned, one;
-  for (std::size_t i = 0; i < turned.limbs.size(); ++i) turned.limbs[i] = ~sum.limbs[i];
-  one.limbs[0] = 1;
-  turned.add(one);
-  return turned;
-}
-
 }  // namespace
 
 const char* table_name(Table table) {
@@ -103,7 +94,7 @@ Result<bool> RowWriter::take_out(const RowKey& key) {
   FUGO_ASSIGN(const auto old, transaction_.get(key.bytes()));
   if (!old) return false;
   FUGO_ASSIGN(const DigestSum element, sealer_.row_element(key.bytes(), *old));
-  state_.rows_digest.add(negative(element));
+  state_.rows_digest.subtract(element);
   return true;
 }
 

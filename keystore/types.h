@@ -35,7 +35,21 @@ struct PersonRecord {
   PersonState state = PersonState::kActive;
   PersonId predecessor = kNoPerson;
   PersonId successor = kNoPerson;
-  SegmentNumber segment = kNoSegment;  // that made this person
+  SegmentNumber segment = kNoSegment;        // that made this person
+  SegmentNumber superseded_in = kNoSegment;  // the segment that put the successor in their place
+};
+
+// PersonPatch is what became of a person since the record was written: it takes the place of the
+// fields of the same names. It lies in LMDB, whose old pages keep what was once written, so no
+// symbol and no check value is in it.
+struct PersonPatch {
+  PersonId id = 0;
+  Generation generation = 1;
+  PersonState state = PersonState::kSuperseded;
+  PersonId predecessor = kNoPerson;
+  PersonId successor = kNoPerson;
+  SegmentNumber superseded_in = kNoSegment;
+  friend bool operator==(const PersonPatch&, const PersonPatch&) = default;
 };
 
 // IndexEntry finds a person by linkage symbol. Sorted by (digest, id).
@@ -206,6 +220,7 @@ struct StatRow {
 struct DigestSum {
   std::array<std::uint64_t, 4> limbs{};
   void add(const DigestSum& other);
+  void subtract(const DigestSum& other);
   friend bool operator==(const DigestSum&, const DigestSum&) = default;
 };
 
@@ -232,7 +247,11 @@ struct LedgerState {
   AgencyNumber next_agency = 1;
   FileNumber next_file = 1;
   std::uint64_t registry_version = 0;  // bumped when an agency, key or generation changes
-  std::uint64_t issuances = 0;
+  std::uint64_t issuances = 0;         // that are there
+  PersonId deleted_people = 0;         // tombstones among the ids below next_person
+  std::uint64_t deleted_issuances = 0;
+  std::uint64_t patch_changes = 0;        // times that a patch was put or erased
+  std::uint16_t most_counter = 0;         // largest disambiguation counter of anybody, ever
   JobNumber open_job = 0;                 // the unfinished job, or 0
   std::string freeze_issue, freeze_link;  // why issuing or linking is frozen; empty: it is not
   DigestSum people_digest;                // over people

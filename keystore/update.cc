@@ -191,6 +191,32 @@ Status SmallRowUpdate::erase_file(const FileRow& row) {
   return writer_.erase(key_of(row));
 }
 
+Status SmallRowUpdate::put_patch(const PersonPatch& row) {
+  FUGO_ASSIGN(const auto stored, transaction_->get(key_of(row).bytes()));
+  if (stored)
+    return fail(ErrorCode::kInternal, "a person is superseded twice", "ledger, table patches");
+  ++state_.patch_changes;
+  return writer_.put(row);
+}
+
+Status SmallRowUpdate::erase_patches(PersonId id) {
+  const RowKey prefix = RowKey(Table::kPatches).with(id);
+  std::vector<PersonPatch> found;  // erased after the scan, which must not see its table change
+  FUGO_TRY(transaction_->scan(prefix.bytes(), prefix.bytes(),
+                              [&](ByteView key, ByteView) -> Result<bool> {
+                                PersonPatch patch;
+                                patch.id = id;
+                                patch.generation = load_be<Generation>(&key[prefix.bytes().size()]);
+                                found.push_back(patch);
+                                return true;
+                              }));
+  for (const PersonPatch& patch : found) {
+    FUGO_TRY(writer_.erase(key_of(patch)));
+    ++state_.patch_changes;
+  }
+  return {};
+}
+
 Status SmallRowUpdate::commit() {
   if (committed_) return {};
   ++state_.commits;

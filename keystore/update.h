@@ -42,7 +42,11 @@ class SmallRowUpdate final : public Update {
   [[nodiscard]] Status put_file(const FileRow& row) { return writer_.put(row); }
   // erase_file removes a manifest row; kInternal when it is not exactly this one.
   [[nodiscard]] Status erase_file(const FileRow& row);
-  [[nodiscard]] Status put_patch(const PersonPatch& row) { return writer_.put(row); }
+  // put_patch: kInternal when the person has one in this generation already. A superseded person
+  // never becomes another's predecessor again.
+  [[nodiscard]] Status put_patch(const PersonPatch& row);
+  // erase_patches removes every patch of a person.
+  [[nodiscard]] Status erase_patches(PersonId id);
 
  private:
   SmallRowUpdate(std::unique_ptr<WriteTransaction> transaction,

@@ -122,6 +122,7 @@ Result<std::vector<Error>> verify_content(const VerifyInput& input,
     if (generation != input.generation) continue;
     compare_count(total_entries(files, FileKind::kPerson, generation), input.state.next_person,
                   "people", findings);
+    compare_count(totals.deleted, input.state.deleted_people, "deleted people", findings);
     compare_count(total_entries(files, FileKind::kIssued, 0), input.state.issuances, "issuances",
                   findings);
     compare_count(totals.issuances, input.state.issuances, "issuances of known agencies and people",

@@ -38,6 +38,8 @@ using VerifyProgress = std::function<void(std::uint64_t done_bytes, std::uint64_
 //   - every block of every file authenticates; length, order, padding and fences are right
 //   - every person that is not deleted has exactly one index entry, with digest and tag of its
 //     record; no other entries; no two people of a generation share a linkage symbol
+//   - a deleted person's record is a tombstone; a superseded person has a successor, who was not
+//     deleted, and a predecessor names the person who names it
 //   - every person, predecessor and successor, and every issuance's agency, person and segment
 //     exist; no issuance is there twice; deleted people have none
 //   - numbers of people and issuances and the three digest sums are those of the state

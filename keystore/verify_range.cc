@@ -40,10 +40,32 @@ void check_links(const VerifyInput& input, const VerifyTables& tables, PersonId 
   for (const PersonId other : {person.predecessor, person.successor})
     if (other != kNoPerson && (other >= people || other == id))
       findings.add("names a predecessor or successor that does not exist", person_name(id));
+  const bool active = person.state == PersonState::kActive;
+  if (active == (person.successor != kNoPerson) || active == (person.superseded_in != kNoSegment))
+    findings.add("is superseded and names nobody, or the other way round", person_name(id));
   if (person.segment >= tables.time_of_segment.size() ||
       tables.time_of_segment[person.segment] == VerifyTables::kUnknown)
     findings.add("names segment " + std::to_string(person.segment) + ", which does not exist",
                  person_name(id));
+}
+
+// check_chain looks at a person's neighbours in a chain: whom they name must be there, and a
+// predecessor must name them. Few people have any.
+Status check_chain(const VerifyInput& input, Generation generation, PersonId id,
+                   const PersonRecord& person, Findings& findings) {
+  const PersonId people = input.snapshot.people();
+  FUGO_ASSIGN(auto other, SecretArray<PersonRecord>::create(1));
+  if (person.successor < people) {
+    FUGO_TRY(input.snapshot.read_people_range(generation, person.successor, other.span()));
+    if (other[0].state == PersonState::kDeleted)
+      findings.add("has a successor who was deleted", person_name(id));
+  }
+  if (person.predecessor < people) {
+    FUGO_TRY(input.snapshot.read_people_range(generation, person.predecessor, other.span()));
+    if (other[0].state == PersonState::kDeleted || other[0].successor != id)
+      findings.add("has a predecessor who does not name it as successor", person_name(id));
+  }
+  return {};
 }
 
 // read_range reads the records and keeps what the later steps need of them.
@@ -61,8 +83,14 @@ Status read_range(const VerifyInput& input, const VerifyTables& tables, Generati
       symbols[i] = batch[i].linkage_symbol;
       range.tags[from + i] = symbol_tag(batch[i].check_value);
       range.deleted[from + i] = batch[i].state == PersonState::kDeleted;
-      if (range.deleted[from + i]) continue;
-      check_links(input, tables, static_cast<PersonId>(first + i), batch[i], findings);
+      if (range.deleted[from + i]) {
+        ++totals.deleted;
+        continue;
+      }
+      const auto id = static_cast<PersonId>(first + i);
+      check_links(input, tables, id, batch[i], findings);
+      if (batch[i].predecessor != kNoPerson || batch[i].successor != kNoPerson)
+        FUGO_TRY(check_chain(input, generation, id, batch[i], findings));
       batch[kept++] = batch[i];
     }
     const auto made = symbols.span().first(count);
@@ -258,6 +286,7 @@ Result<VerifyTables> VerifyTables::create(const VerifyInput& input) {
 
 void RangeTotals::add(const RangeTotals& other) {
   indexed += other.indexed;
+  deleted += other.deleted;
   issuances += other.issuances;
   people_digest.add(other.people_digest);
   issued_digest.add(other.issued_digest);

@@ -38,6 +38,7 @@ struct VerifyTables {
 // RangeTotals is what ranges add up to.
 struct RangeTotals {
   std::uint64_t indexed = 0;  // people that have their index entry
+  std::uint64_t deleted = 0;  // tombstones
   std::uint64_t issuances = 0;
   DigestSum people_digest, issued_digest, times_digest;
 

@@ -115,13 +115,15 @@ void check_segments(const AllRows& rows, const LedgerState& state, TableFindings
   }
   for (const auto& [number, job] : jobs) {
     const Sum& sum = sums[number];
-    if (job->segments != sum.segments || job->rows_done != sum.rows ||
+    // A deletion is one commit without segments.
+    const bool erased_all = job->kind == JobKind::kDelete && job->rows_done == job->rows;
+    if (job->segments != sum.segments || (job->rows_done != sum.rows && !erased_all) ||
         job->people_new != sum.people || job->count_new != sum.issuances)
       findings.add(numbered("its counts are not those of its segments: job", number),
                    place(Table::kJobs));
   }
   if (next != state.next_segment || all.people != state.next_person ||
-      all.issuances != state.issuances)
+      all.issuances != state.issuances + state.deleted_issuances)
     findings.add("the sums over all segments are not those of the state", where);
 }
 
@@ -146,17 +148,52 @@ void check_manifest(const AllRows& rows, const LedgerState& state, TableFindings
     people[row->generation] = row->first_id + row->entries;
   }
   for (const GenerationRow& row : rows.generations) {
-    if (people[row.number] != index[row.number])
+    if (people[row.number] != 0 && people[row.number] != index[row.number] + state.deleted_people)
       findings.add(numbered("has more or fewer index entries than people: generation", row.number),
                    where);
+    if (people[row.number] == 0 && index[row.number] != 0)
+      findings.add(numbered("has index entries and no people: generation", row.number), where);
     if (row.state == GenerationState::kActive && people[row.number] != state.next_person)
       findings.add(numbered("does not hold all people: generation", row.number), where);
   }
   if (issued != state.issuances)
     findings.add("holds more or fewer issuances than the state says", where);
-  for (const PersonId id : rows.patched)
-    if (id >= state.next_person)
-      findings.add(numbered("of no person: patch", id), place(Table::kPatches));
+}
+
+void check_patches(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
+  const auto where = place(Table::kPatches);
+  std::map<JobNumber, JobKind> kinds;
+  for (const JobRow& job : rows.jobs) kinds[job.number] = job.kind;
+  std::map<SegmentNumber, JobKind> segments;
+  for (const SegmentRow& row : rows.segments)
+    if (const auto kind = kinds.find(row.job); kind != kinds.end())
+      segments[row.number] = kind->second;
+  std::map<PersonId, PersonId> successors;
+  for (const PersonPatch& patch : rows.patches) {
+    const auto wrong = [&](const char* what) { findings.add(numbered(what, patch.id), where); };
+    if (patch.id >= state.next_person) wrong("of no person: patch");
+    if (patch.state != PersonState::kSuperseded) wrong("does not supersede: patch");
+    if (patch.successor >= state.next_person) wrong("has no successor: patch");
+    const auto segment = segments.find(patch.superseded_in);
+    if (segment == segments.end() || segment->second != JobKind::kChange)
+      wrong("of no segment that changed people: patch");
+    successors[patch.id] = patch.successor;
+  }
+  // Every chain of successors ends at somebody who is not superseded.
+  std::set<PersonId> ends;  // whose chain is known to end
+  for (const auto& [id, first] : successors) {
+    std::vector<PersonId> path{id};
+    auto next = successors.find(first);
+    std::set<PersonId> seen{id};
+    while (next != successors.end() && !ends.contains(next->first) &&
+           seen.insert(next->first).second) {
+      path.push_back(next->first);
+      next = successors.find(next->second);
+    }
+    if (next != successors.end() && !ends.contains(next->first))
+      findings.add(numbered("its successors lead back to it: patch", id), where);
+    ends.insert(path.begin(), path.end());
+  }
 }
 
 void check_statistics(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
@@ -167,7 +204,7 @@ void check_statistics(const AllRows& rows, const LedgerState& state, TableFindin
       if (row.agency >= state.next_agency)
         findings.add("counts an agency that there is not, on " + day.day, place(Table::kStats));
     }
-  if (issued != state.issuances)
+  if (issued != state.issuances + state.deleted_issuances)
     findings.add("the sum of new symbols is not the state's", place(Table::kStats));
 }
 

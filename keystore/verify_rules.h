@@ -40,7 +40,7 @@ struct AllRows {
   std::map<std::vector<std::uint8_t>, JobNumber> job_ids;  // by the key as stored
   std::vector<SegmentRow> segments;
   std::vector<JournalEntry> journal;
-  std::vector<PersonId> patched;
+  std::vector<PersonPatch> patches;
   std::vector<StatDay> days;
   std::array<std::uint64_t, kTableCount> counts{};
   DigestSum digest;
@@ -52,6 +52,7 @@ void check_registries(const AllRows& rows, const LedgerState& state, TableFindin
                                 TableFindings& findings);
 void check_segments(const AllRows& rows, const LedgerState& state, TableFindings& findings);
 void check_manifest(const AllRows& rows, const LedgerState& state, TableFindings& findings);
+void check_patches(const AllRows& rows, const LedgerState& state, TableFindings& findings);
 void check_statistics(const AllRows& rows, const LedgerState& state, TableFindings& findings);
 
 }  // namespace fugo::keystore

@@ -91,7 +91,7 @@ class TableReader {
       case Table::kJobIds:
         return job_id(key, content);
       case Table::kPatches:
-        return patch(key, content);
+        return take(table, key, content, rows_.patches);
       default:
         return {};
     }
@@ -101,17 +101,6 @@ class TableReader {
     auto row = decode_row<JobIdRow>(content);
     if (!row) return note(in_table(std::move(row).error(), Table::kJobIds));
     rows_.job_ids[{key.begin(), key.end()}] = row->number;
-    return {};
-  }
-
-  [[nodiscard]] Status patch(ByteView key, ByteView content) {
-    auto row = decode_row<PersonPatch>(content);  // not kept: it holds secrets
-    if (!row) return note(in_table(std::move(row).error(), Table::kPatches));
-    const RowKey expected = key_of(*row);
-    if (!std::equal(key.begin(), key.end(), expected.bytes().begin(), expected.bytes().end()))
-      findings_.add("a row does not belong to its key", place(Table::kPatches));
-    rows_.patched.push_back(row->id);
-    wipe(&row->record, sizeof row->record);
     return {};
   }
 
@@ -174,6 +163,7 @@ Result<std::vector<Error>> verify_tables(const Ledger& ledger) {
   FUGO_TRY(check_jobs(rows, *state, sealer, findings));
   check_segments(rows, *state, findings);
   check_manifest(rows, *state, findings);
+  check_patches(rows, *state, findings);
   check_statistics(rows, *state, findings);
   FUGO_TRY(check_files(*implementation, rows, findings));
   return std::move(findings).take();

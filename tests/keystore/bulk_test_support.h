@@ -49,10 +49,11 @@ inline PersonRecord random_person(std::mt19937_64& random) {
   person.counter = static_cast<std::uint16_t>(random());
   person.start = static_cast<Generation>(random());
   person.method = static_cast<std::uint8_t>(random());
-  person.state = static_cast<PersonState>(1 + random() % 3);
+  person.state = static_cast<PersonState>(1 + random() % 2);
   person.predecessor = static_cast<PersonId>(random());
   person.successor = static_cast<PersonId>(random());
   person.segment = static_cast<SegmentNumber>(random());
+  person.superseded_in = static_cast<SegmentNumber>(random());
   return person;
 }
 
@@ -66,7 +67,7 @@ inline bool same(const PersonRecord& a, const PersonRecord& b) {
   return a.linkage_symbol == b.linkage_symbol && a.check_value == b.check_value &&
          a.counter == b.counter && a.start == b.start && a.method == b.method &&
          a.state == b.state && a.predecessor == b.predecessor && a.successor == b.successor &&
-         a.segment == b.segment;
+         a.segment == b.segment && a.superseded_in == b.superseded_in;
 }
 
 // random_index: digests are masked, so that a mask of few bits gives many equal ones.

@@ -162,17 +162,23 @@ TEST_F(FileSnapshotTest, PeopleAcrossFilesAndPatches) {
   const Model model = make(4, kAllBits);
   const auto count = static_cast<PersonId>(model.people.size());
   std::vector<PersonRecord> expected = model.people;
-  auto patches = SecretArray<PersonPatch>::create(3);
-  ASSERT_OK(patches);
-  const PersonId ids[] = {count - 1, 0, count / 2};  // any order
-  for (std::size_t i = 0; i < 3; ++i) {
-    (*patches)[i] = {ids[i], 1, random_person(random_)};
-    expected[ids[i]] = (*patches)[i].record;
+  const auto patches = std::make_shared<PatchTable>();
+  for (const PersonId id : {PersonId{0}, count / 2, count - 1}) {
+    PersonRecord& person = expected[id];
+    person.state = PersonState::kSuperseded;
+    person.predecessor = 4, person.successor = 5, person.superseded_in = id + 6;
+    patches->rows.push_back({id, 1, PersonState::kSuperseded, 4, 5, id + 6});
   }
-  const auto opened = open_snapshot(directory_.place, model.rows, std::move(*patches));
+  patches->rows.push_back({count - 1, 2, PersonState::kSuperseded, 7, 8, 9});  // not of this one
+  patches->probe_to = 3;
+  const auto opened = open_snapshot(directory_.place, model.rows, patches);
   ASSERT_OK(opened);
   const Snapshot& snapshot = **opened;
   EXPECT_TRUE(snapshot.any_patched());
+  EXPECT_EQ(snapshot.patches().size(), 4U);
+  EXPECT_EQ(snapshot.probe_to(), 3U);
+  EXPECT_EQ(snapshot.superseded_in(0), 6U);
+  EXPECT_EQ(snapshot.superseded_in(1), kNoSegment);
   EXPECT_EQ(snapshot.state_of(0), expected[0].state);
   EXPECT_EQ(snapshot.state_of(1), PersonState::kActive);
   EXPECT_EQ(snapshot.state_of(count - 1), expected[count - 1].state);

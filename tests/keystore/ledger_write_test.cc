@@ -1,6 +1,7 @@
 // Segments and merging through the ledger, with real files.
 #include <fstream>
 
+#include "keystore/ledger_impl.h"
 #include "tests/keystore/ledger_test_support.h"
 
 namespace fugo::keystore {
@@ -141,6 +142,38 @@ TEST_F(Segments, ADamagedInputOfAMergeIsToldByFinishAndByTheNextCommit) {
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code, ErrorCode::kDamaged);
   ASSERT_OK(ledger->finish_merges());  // told once
+}
+
+// A merge whose input has gone for a while: told, tried again, an error only with too many files.
+TEST_F(Segments, AMergeThatFailsIsAWarningUntilThereAreTooManyFiles) {
+  ASSERT_OK(maker.commit(*ledger, 40));
+  FileNumber issued = 0;
+  for (const FileRow& row : (*ledger->snapshot())->files())
+    if (row.kind == FileKind::kIssued) issued = row.number;
+  const auto file = place.directory / "data" / bulk_file_name(issued);
+  const auto away = place.directory / "away";
+  std::filesystem::rename(file, away);
+  ASSERT_OK(maker.commit(*ledger, 30));
+  EXPECT_FALSE(ledger->merge_warning());
+  ASSERT_OK(maker.commit(*ledger, 30));
+  ASSERT_OK(ledger->finish_merges());
+  ASSERT_TRUE(ledger->merge_warning());
+  EXPECT_EQ(ledger->merge_warning()->code, ErrorCode::kIo);
+  std::size_t commits = 3;
+  Result<SegmentNumber> last = 0;
+  while (commits < 100 && (last = maker.commit(*ledger, 1))) ++commits;
+  EXPECT_EQ(commits, kMostRuns + 1);
+  EXPECT_EQ(last.error().code, ErrorCode::kIo);
+  EXPECT_NE(last.error().what.find("too many"), std::string::npos) << last.error().message();
+  EXPECT_EQ(ledger->finish_merges().error().code, ErrorCode::kIo);
+  EXPECT_EQ(ledger->state()->next_segment, commits + 1);  // the one that failed was not applied
+
+  std::filesystem::rename(away, file);
+  ASSERT_OK(maker.commit(*ledger, 5));  // tries again first
+  ASSERT_OK(ledger->finish_merges());
+  EXPECT_FALSE(ledger->merge_warning());
+  EXPECT_LE(place.bulk_files(), 36U);
+  expect_whole(*ledger);
 }
 
 TEST_F(Segments, AreForTheWriterOnly) {

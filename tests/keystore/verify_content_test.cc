@@ -5,6 +5,7 @@
 #include <fstream>
 #include <functional>
 
+#include "keystore/bulk_format.h"
 #include "tests/keystore/bulk_test_support.h"
 
 namespace fugo::keystore {
@@ -54,6 +55,7 @@ class VerifyContentTest : public ::testing::Test {
       PersonRecord person = random_person(random_);
       person.state = PersonState::kActive;
       person.predecessor = person.successor = kNoPerson;
+      person.superseded_in = kNoSegment;
       person.segment = static_cast<SegmentNumber>(1 + random_() % kSegments);
       content_.people.push_back(person);
       content_.index.push_back(entry_of(id));
@@ -116,9 +118,8 @@ class VerifyContentTest : public ::testing::Test {
   }
 
   std::vector<Error> verify(const VerifyProgress& progress = {}, std::size_t max_findings = 20) {
-    auto patches = SecretArray<PersonPatch>::create(content_.patches.size()).value();
-    std::copy(content_.patches.begin(), content_.patches.end(), patches.span().begin());
-    const auto snapshot = open_snapshot(directory_.place, rows_, std::move(patches));
+    const auto patches = std::make_shared<PatchTable>(PatchTable{content_.patches, 0});
+    const auto snapshot = open_snapshot(directory_.place, rows_, patches);
     EXPECT_TRUE(snapshot.has_value()) << snapshot.error().message();
     const VerifyInput input{.snapshot = **snapshot,
                             .keys = *keys_,
@@ -170,32 +171,64 @@ TEST_F(VerifyContentTest, AnEmptyLedgerPasses) {
 }
 
 TEST_F(VerifyContentTest, ADeletedPersonHasNothingLeft) {
-  // Person 7 was deleted properly: patched, without index entry, issuances and digest elements.
-  PersonPatch patch{7, 1, content_.people[7]};
-  patch.record.state = PersonState::kDeleted;
+  // Person 7 was deleted properly: a tombstone, without index entry, issuances, digest elements.
   std::erase_if(content_.issued, [](const IssuedEntry& e) { return e.key.id == 7; });
+  std::erase_if(content_.index, [](const IndexEntry& e) { return e.id == 7; });
   sum_up();
   content_.state.people_digest = {};
   auto others = content_.people;
   others.erase(others.begin() + 7);
   ASSERT_OK(digest_->add_people(others, content_.state.people_digest));
-  std::erase_if(content_.index, [](const IndexEntry& e) { return e.id == 7; });
-  content_.patches.push_back(patch);
+  content_.people[7] = PersonCodec::tombstone();
+  content_.state.deleted_people = 1;
   write();
   for (const Error& finding : verify()) ADD_FAILURE() << finding.message();
+  content_.state.deleted_people = 0;
+  ASSERT_EQ(verify().size(), 1U);
+  EXPECT_NE(verify()[0].what.find("deleted people: 1, must be 0"), std::string::npos);
 }
 
 TEST_F(VerifyContentTest, ADeletedPersonInTheIndexIsFound) {
-  content_.patches.push_back({7, 1, content_.people[7]});
-  content_.patches[0].record.state = PersonState::kDeleted;
+  content_.people[7] = PersonCodec::tombstone();
   expect_found("index entries of version 1");
 }
 
 TEST_F(VerifyContentTest, AnIssuanceToADeletedPersonIsFound) {
-  const PersonId id = content_.issued[0].key.id;
-  content_.patches.push_back({id, 1, content_.people[id]});
-  content_.patches[0].record.state = PersonState::kDeleted;
+  content_.people[content_.issued[0].key.id] = PersonCodec::tombstone();
   expect_found("names a person who was deleted");
+}
+
+TEST_F(VerifyContentTest, ATombstoneThatStillHoldsSomethingIsFound) {
+  content_.people[7].state = PersonState::kDeleted;
+  expect_found("has an entry that is no entry");
+}
+
+// Person 7 was superseded by 8.
+TEST_F(VerifyContentTest, ASupersededPersonIsWhatThePatchSays) {
+  content_.people[8].predecessor = 7;
+  content_.patches.push_back({7, 1, PersonState::kSuperseded, kNoPerson, 8, 2});
+  sum_up();
+  auto people = content_.people;
+  people[7].state = PersonState::kSuperseded;
+  content_.state.people_digest = {};
+  ASSERT_OK(digest_->add_people(people, content_.state.people_digest));
+  write();
+  for (const Error& finding : verify()) ADD_FAILURE() << finding.message();
+  content_.patches[0].successor = 9;
+  ASSERT_EQ(verify().size(), 1U);
+  EXPECT_NE(verify()[0].what.find("does not name it as successor"), std::string::npos);
+}
+
+TEST_F(VerifyContentTest, ASupersededPersonWithoutPatchIsFound) {
+  content_.people[7].state = PersonState::kSuperseded;
+  sum_up();
+  expect_found("person 7: is superseded and names nobody");
+}
+
+TEST_F(VerifyContentTest, ASuccessorWhoWasDeletedIsFound) {
+  content_.patches.push_back({7, 1, PersonState::kSuperseded, kNoPerson, 8, 2});
+  content_.people[8] = PersonCodec::tombstone();
+  expect_found("person 7: has a successor who was deleted");
 }
 
 TEST_F(VerifyContentTest, AnotherTagIsFound) {

@@ -178,6 +178,49 @@ TEST_F(VerifyTables, FindWhatBreaksARule) {
   expect_found("does not follow on within its job");
 }
 
+TEST_F(VerifyTables, FindPatchesThatDoNotHoldTogether) {
+  const auto patch = [&](PersonId id, PersonId successor, SegmentNumber segment) {
+    honest([&](SmallRowUpdate& update) {
+      return update.put_patch({id, 1, PersonState::kSuperseded, kNoPerson, successor, segment});
+    });
+  };
+  const auto erase = [&](PersonId id) {
+    honest([&](SmallRowUpdate& update) { return update.erase_patches(id); });
+  };
+  patch(3, 4, 2);
+  expect_found("of no segment that changed people: patch 3");  // the job is one of issue
+  honest([](SmallRowUpdate& update) -> Status {
+    auto job = make_job("J1");
+    job.number = job.first_segment = 1;
+    job.kind = JobKind::kChange;
+    job.segments = 5;
+    job.rows_done = job.people_new = job.count_new = 100;
+    return update.put_job(job).map([](JobNumber) {});
+  });
+  ASSERT_EQ(findings(), "");
+  patch(4, 5, 2);
+  ASSERT_EQ(findings(), "");
+  patch(5, 3, 2);
+  expect_found("its successors lead back to it: patch");
+  erase(5);
+  ASSERT_EQ(findings(), "");
+  patch(200, 3, 2);
+  expect_found("of no person: patch 200");
+  erase(200);
+  patch(6, 100, 2);
+  expect_found("has no successor: patch 6");
+  erase(6);
+  patch(6, 7, 99);
+  expect_found("of no segment that changed people: patch 6");
+  erase(6);
+  honest([](SmallRowUpdate& update) {
+    return update.put_patch({6, 1, PersonState::kActive, kNoPerson, 7, 2});
+  });
+  expect_found("does not supersede: patch 6");
+  erase(6);
+  ASSERT_EQ(findings(), "");
+}
+
 // Two agencies with one parameter cannot be made by put_agency, but by who holds the data key.
 TEST_F(VerifyTables, FindTwoAgenciesWithOneParameter) {
   auto twin = make_agency("C", 1);

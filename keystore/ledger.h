@@ -151,11 +151,11 @@ class Ledger {
   // ledger's files. kWrite only.
   [[nodiscard]] virtual Status commit_deletion(const DeletionData& data) = 0;
 
-  // finish_merges waits for merges that are under way. Destroying a ledger gives its merges up:
-  // call this first where there is time, or small jobs never merge. A merge that failed (a full
+  // finish_merges merges all that is due, and waits for it. Destroying a ledger gives its merges
+  // up: call this first where there is time, or small jobs never merge. A merge that failed (a full
   // disk) is tried again here and after each segment, since the ledger is whole without it: it is
   // an error, of this and of commit_segment, only when it met damage or when there are too many
-  // files to go on; before that merge_warning tells of it.
+  // files to go on; before that merge_warning tells of it. kWrite only.
   [[nodiscard]] virtual Status finish_merges() = 0;
   // merge_warning is why the last merge failed, until one succeeds.
   [[nodiscard]] virtual std::optional<Error> merge_warning() const = 0;

@@ -151,14 +151,16 @@ Status LedgerImpl::merge_before_too_many() {
 }
 
 Status LedgerImpl::finish_merges() {
+  if (parts_.access != Access::kWrite) return not_for_writing("finish_merges");
+  const std::lock_guard lock(segment_mutex_);  // a deletion must not meet a merge
   merger_.settle();
-  if (merger_.warning()) {
-    const std::lock_guard lock(segment_mutex_);  // a deletion must not meet it
-    merger_.wake();
-    merger_.settle();
-    FUGO_TRY(merge_before_too_many());
-  }
-  return merger_.take_damage();
+  FUGO_TRY(merger_.take_damage());
+  FUGO_ASSIGN(const auto manifest, catalogue_.manifest());
+  if (plan_merges(manifest).empty()) return {};
+  merger_.wake();
+  merger_.settle();
+  FUGO_TRY(merger_.take_damage());
+  return merge_before_too_many();
 }
 
 }  // namespace fugo::keystore

@@ -67,8 +67,10 @@ class SegmentChanger {
                                                      keystore::SegmentRow segment,
                                                      keystore::JobRow& job) = 0;
 
-  // answer makes the outcome of a committed segment again, by reading only, whatever happened
-  // since; kRefused when people of it were deleted since and it cannot be made any more.
+  // answer makes the outcome of a committed segment again, by reading only, whatever was changed
+  // since; kRefused when people were deleted since and it cannot be made any more. A row that was
+  // rejected may come out otherwise after a deletion of the person whom it was about: compare the
+  // answers' digest.
   [[nodiscard]] virtual Result<ChangeOutcome> answer(const ChangeRows& rows,
                                                      const keystore::SegmentRow& segment) = 0;
 

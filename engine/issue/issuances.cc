@@ -24,12 +24,16 @@ Status Issuances::find(const keystore::Snapshot& snapshot,
                        std::span<const PersonId> ids, PersonId first_new_person,
                        keystore::SegmentNumber segment) {
   const bool any_patched = snapshot.any_patched();
+  // Answers made again tell what was so in their segment: who was superseded later was not yet.
+  const auto superseded = [&](PersonId id) {
+    const keystore::SegmentNumber in = snapshot.superseded_in(id);
+    return in != keystore::kNoSegment && (segment == keystore::kNoSegment || in < segment);
+  };
   results_.assign(ids.size(), RowResult::kExisting);
   new_rows_.clear();
   sorted_.clear();
   for (std::uint32_t row = 0; row < ids.size(); ++row) {
-    if (any_patched && ids[row] < first_new_person &&
-        snapshot.state_of(ids[row]) != keystore::PersonState::kActive)
+    if (any_patched && ids[row] < first_new_person && superseded(ids[row]))
       results_[row] = RowResult::kSuperseded;
     else
       sorted_.push_back({pack(agencies[row], ids[row]), row});

@@ -74,6 +74,55 @@ Status PeopleFinder::run(std::span<const std::uint64_t> codes) {
       return fail(ErrorCode::kRefused, "every disambiguation counter of a person is used up",
                   "linkage symbols", "use a method with longer symbols");
   }
+  return look_further(codes);
+}
+
+// Looks for those who would be new people under every counter that anybody has: the symbol that
+// pushed them to a higher counter once may have been of somebody who was deleted.
+Status PeopleFinder::look_further(std::span<const std::uint64_t> codes) {
+  std::vector<std::uint32_t> rows;
+  if (snapshot_.probe_to() != 0)
+    for (std::uint32_t row = 0; row < codes.size(); ++row)
+      if (columns_.ids[row] == kNoPerson && columns_.leaders[row] == row) rows.push_back(row);
+  for (unsigned counter = 1; counter <= snapshot_.probe_to() && !rows.empty(); ++counter)
+    FUGO_TRY(look_further(codes, rows, static_cast<std::uint16_t>(counter)));
+  if (snapshot_.probe_to() == 0) return {};
+  for (std::uint32_t row = 0; row < codes.size(); ++row) {  // those who follow a leader
+    const std::uint32_t leader = columns_.leaders[row];
+    if (columns_.ids[row] != kNoPerson || leader == row || columns_.ids[leader] == kNoPerson)
+      continue;
+    columns_.ids[row] = columns_.ids[leader];
+    columns_.symbols[row] = columns_.symbols[leader];
+    columns_.counters[row] = columns_.counters[leader];
+    columns_.digests[row] = columns_.digests[leader];
+  }
+  return {};
+}
+
+// One counter; rows that were found are taken from `rows`.
+Status PeopleFinder::look_further(std::span<const std::uint64_t> codes,
+                                  std::vector<std::uint32_t>& rows, std::uint16_t counter) {
+  FUGO_ASSIGN(auto round_codes, SecretArray<std::uint64_t>::create(rows.size()));
+  FUGO_ASSIGN(auto symbols, SecretArray<Block>::create(rows.size()));
+  for (std::size_t i = 0; i < rows.size(); ++i) round_codes[i] = codes[rows[i]];
+  const std::vector<std::uint16_t> counters(rows.size(), counter);
+  FUGO_TRY(symbols_.linkage(generation_, round_codes.span(), counters, symbols.span()));
+  std::vector<std::uint64_t> digests(rows.size());
+  FUGO_TRY(digests_of(keys_, symbols.span(), digests));
+  std::vector<KeyedRow> sorted;
+  sort_digests(digests, sorted);
+  FUGO_TRY(look_up(sorted));
+  for (const IndexHit& hit : hits_) {
+    const std::uint32_t item = sorted[hit.query].row;
+    const std::uint32_t row = rows[item];
+    if (hit.tag != keystore::symbol_tag(columns_.checks[row])) continue;
+    columns_.collided = true;
+    columns_.ids[row] = hit.id;
+    columns_.symbols[row] = symbols[item];
+    columns_.counters[row] = counter;
+    columns_.digests[row] = digests[item];
+  }
+  std::erase_if(rows, [&](std::uint32_t row) { return columns_.ids[row] != kNoPerson; });
   return {};
 }
 

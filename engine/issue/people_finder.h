@@ -37,6 +37,8 @@ struct PeopleColumns {
 // Round c derives the symbol with counter c for the rows that are still open and looks it up: who
 // has the same check value is the same person; a symbol that nobody has is claimed by the first
 // row that is about this person; rows that meet another person's symbol go to round c + 1.
+// Where people were deleted, a free symbol proves nothing (Snapshot::probe_to): claimed people are
+// looked for under the higher counters too.
 class PeopleFinder {
  public:
   PeopleFinder(Symbols& symbols, const keystore::LedgerKeys& keys,
@@ -73,6 +75,9 @@ class PeopleFinder {
                                   std::span<const keystore::IndexHit> hits);
   [[nodiscard]] Result<bool> occupied_in_ledger(std::uint32_t row, const Block& symbol,
                                                 std::span<const keystore::IndexHit> hits);
+  [[nodiscard]] Status look_further(std::span<const std::uint64_t> codes);
+  [[nodiscard]] Status look_further(std::span<const std::uint64_t> codes,
+                                    std::vector<std::uint32_t>& rows, std::uint16_t counter);
   [[nodiscard]] bool join_or_claim(std::uint32_t row, const Block& symbol, std::uint64_t digest);
   void remember_claims();
 

@@ -93,7 +93,7 @@ Status LedgerImpl::commit_erased(const DeletionData& data, const ErasedFiles& fi
       state.next_file = std::max(state.next_file, row.number + 1);
     }
     for (const PersonId id : data.people) FUGO_TRY(update->erase_patches(id));
-    FUGO_TRY(update->put_job(data.job));
+    FUGO_TRY(update->put_progress(data.job));
     FUGO_TRY(update->append_entry(data.journal));
     state.deleted_people += static_cast<PersonId>(data.people.size());
     state.issuances -= data.issuances;

@@ -16,13 +16,19 @@
 
 namespace fugo::keystore {
 
+// test_data_key is the data key of every LedgerPlace.
+inline SecretBytes<32> test_data_key() {
+  SecretBytes<32> key;
+  for (std::size_t i = 0; i < 32; ++i) key.data()[i] = static_cast<std::uint8_t>(i * 7);
+  return key;
+}
+
 // LedgerPlace is a directory for a ledger, and its data key; removed at the end.
 class LedgerPlace {
  public:
   LedgerPlace() {
     std::string name = (std::filesystem::temp_directory_path() / "fugo-ledger-XXXXXX").string();
     directory = ::mkdtemp(name.data());
-    for (std::size_t i = 0; i < 32; ++i) key.data()[i] = static_cast<std::uint8_t>(i * 7);
     header.ledger_id.bytes = {1, 2, 3, 4};
     header.environment = "test";
     header.wrapped_data_key = {9, 8, 7};
@@ -47,7 +53,7 @@ class LedgerPlace {
   }
 
   std::filesystem::path directory;
-  SecretBytes<32> key;
+  SecretBytes<32> key = test_data_key();
   LedgerHeader header;
 };
 

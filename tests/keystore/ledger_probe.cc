@@ -1,0 +1,32 @@
+// What ledger_crash_test.cc runs under faults: one act on a ledger of LedgerPlace's data key.
+//   ledger_probe DIRECTORY merge      merges all that is due
+//   ledger_probe DIRECTORY delete     deletes the people of deleted_people()
+#include <cstdio>
+#include <string>
+
+#include "tests/keystore/ledger_deletion.h"
+
+namespace fugo::keystore {
+namespace {
+
+Status run(const std::filesystem::path& directory, const std::string& act) {
+  FUGO_ASSIGN(const auto ledger, Ledger::open(directory, Access::kWrite, test_data_key()));
+  if (act == "merge") {
+    FUGO_TRY(ledger->finish_merges());
+    if (const auto warning = ledger->merge_warning()) return tl::unexpected(*warning);
+    return {};
+  }
+  FUGO_ASSIGN(const LedgerState state, ledger->state());
+  if (state.deleted_people != 0) return {};  // it was committed
+  return delete_people(*ledger, deleted_people());
+}
+
+}  // namespace
+}  // namespace fugo::keystore
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  const auto done = fugo::keystore::run(argv[1], argv[2]);
+  if (!done) std::fprintf(stderr, "%s\n", done.error().message().c_str());
+  return done ? 0 : 1;
+}

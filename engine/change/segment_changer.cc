@@ -31,7 +31,7 @@ class Changer final : public SegmentChanger {
   Changer(Site& site, ChangePeople people) : site_(site), people_(std::move(people)) {}
 
   Result<ChangeOutcome> change(const ChangeRows& rows, keystore::SegmentRow segment,
-                               keystore::JobRow& job) override;
+                               const keystore::Actor& actor, keystore::JobRow& job) override;
   Result<ChangeOutcome> answer(const ChangeRows& rows,
                                const keystore::SegmentRow& segment) override;
   Result<std::vector<ChangeResult>> look(const ChangeRows& rows, bool join) override {
@@ -49,7 +49,7 @@ class Changer final : public SegmentChanger {
   [[nodiscard]] Status make_records();
   [[nodiscard]] Status collect_people(keystore::SegmentNumber segment, PersonId first_new);
   [[nodiscard]] Status add_digests(std::int64_t time, keystore::SegmentData& data);
-  void count(keystore::SegmentData& data) const;
+  void count(const keystore::Actor& actor, keystore::SegmentData& data) const;
   [[nodiscard]] ChangeOutcome outcome() const {
     return {people_.results(), pairs_.span(), records_.span()};
   }
@@ -66,7 +66,7 @@ class Changer final : public SegmentChanger {
 };
 
 Result<ChangeOutcome> Changer::change(const ChangeRows& rows, keystore::SegmentRow segment,
-                                      keystore::JobRow& job) {
+                                      const keystore::Actor& actor, keystore::JobRow& job) {
   if (SegmentChanger::independent_rows(rows) != rows.old_codes.size())
     return fail(ErrorCode::kInternal, "the rows of a segment depend on each other");
   FUGO_ASSIGN(const auto state, site_.ledger().state());
@@ -92,7 +92,7 @@ Result<ChangeOutcome> Changer::change(const ChangeRows& rows, keystore::SegmentR
   data.issued = issued_;
   data.patches = patches_;
   FUGO_TRY(add_digests(segment.time, data));
-  count(data);
+  count(actor, data);
   FUGO_TRY(site_.ledger().commit_segment(data));
   job = data.job;
   return outcome();
@@ -237,7 +237,7 @@ Status Changer::add_digests(std::int64_t time, keystore::SegmentData& data) {
 }
 
 // Moves the job's counts on, and writes statistics and the journal's entry.
-void Changer::count(keystore::SegmentData& data) const {
+void Changer::count(const keystore::Actor& actor, keystore::SegmentData& data) const {
   const auto results = people_.results();
   const auto changed = static_cast<std::uint64_t>(
       std::count(results.begin(), results.end(), ChangeResult::kChanged));
@@ -258,8 +258,8 @@ void Changer::count(keystore::SegmentData& data) const {
   data.job.count_new += data.row.issuances_new;
   data.job.count_rejected += results.size() - changed - joined;
   data.journal.time = unix_now();
-  data.journal.operator_name = data.job.operator_name;
-  data.journal.order = data.job.order;
+  data.journal.operator_name = actor.operator_name;
+  data.journal.order = actor.order;
   data.journal.act = "change.segment";
   data.journal.details = nlohmann::json{{"request", data.job.id},
                                         {"segment", data.row.number},

@@ -63,9 +63,16 @@ class SegmentChanger {
   // kChanged), count_existing (kJoined), count_new (issuances made), count_rejected (the rest).
   // `segment` says which rows of the file these are (first_row, rows); the rest is set here. The
   // rows must be independent (kInternal). job.join allows joining. kWrite only.
+  // `actor` is who runs the job, for the journal.
   [[nodiscard]] virtual Result<ChangeOutcome> change(const ChangeRows& rows,
                                                      keystore::SegmentRow segment,
+                                                     const keystore::Actor& actor,
                                                      keystore::JobRow& job) = 0;
+  // The same with the operator and order that started the job.
+  [[nodiscard]] Result<ChangeOutcome> change(const ChangeRows& rows, keystore::SegmentRow segment,
+                                             keystore::JobRow& job) {
+    return change(rows, segment, {job.operator_name, job.order}, job);
+  }
 
   // answer makes the outcome of a committed segment again, by reading only, whatever was changed
   // since; kRefused when people were deleted since and it cannot be made any more. A row that was

@@ -108,7 +108,7 @@ std::vector<RowResult> TrialLedger::issue(const Codes& codes,
   const auto issuer = must(SegmentIssuer::create(*site_, codes.size()));
   keystore::SegmentRow segment;
   segment.rows = static_cast<std::uint32_t>(codes.size());
-  const auto outcome = must(issuer->issue({codes, agencies}, segment, job));
+  const auto outcome = must(issuer->issue({codes, agencies}, segment, {"tester", ""}, job));
   finish(job);
   return {outcome.results.begin(), outcome.results.end()};
 }

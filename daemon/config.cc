@@ -163,6 +163,7 @@ Result<hsm::TokenSettings> Settings::token(hsm::TokenRole role) const {
   out.role = role;
   out.max_bytes_per_call = max_bytes_per_call;
   out.threads = threads;
+  out.evaluate_twice = evaluate_twice;
   return out;
 }
 

@@ -43,6 +43,7 @@ struct Settings {
   std::filesystem::path module;
   std::size_t max_bytes_per_call = 256 * 1024;
   std::size_t threads = 0;  // 0: one a core
+  bool evaluate_twice = false;
   std::optional<TokenSection> issuing, linking, standby;
 
   std::uint32_t segment_rows = 1'000'000;

@@ -185,6 +185,8 @@ std::vector<ConfigRule> make_rules() {
       {"issue", "segment_rows", false,
        number_into<std::uint32_t>([](Settings& s) -> std::uint32_t& { return s.segment_rows; }, 1,
                                   4'000'000)},
+      {"hsm", "evaluate_twice", false,
+       truth_into([](Settings& s) -> bool& { return s.evaluate_twice; })},
       {"issue", "check_digits", false,
        truth_into([](Settings& s) -> bool& { return s.check_digits; })},
       {"issue", "reject_limit_rows", false,

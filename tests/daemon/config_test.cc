@@ -76,6 +76,17 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(token->max_bytes_per_call, 65536U);
 }
 
+TEST(Config, EvaluationInTwoCallsReachesTheToken) {
+  std::string text = kGood;
+  const std::string after = "threads = 2\n";
+  text.insert(text.find(after) + after.size(), "evaluate_twice = true\n");
+  const auto settings = parse_settings(text, "/site/fugo.toml");
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_TRUE(settings->token(hsm::TokenRole::kIssuing)->evaluate_twice);
+  EXPECT_FALSE(
+      parse_settings(kGood, "/site/fugo.toml")->token(hsm::TokenRole::kIssuing)->evaluate_twice);
+}
+
 TEST(Config, DefaultsAreThoseOfTheReference) {
   const auto settings = parse_settings(
       "environment = \"test\"\n[ledger]\ndirectory = \"l\"\n[hsm]\nmodule = \"m\"\n", "/a/b.toml");

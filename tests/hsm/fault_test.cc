@@ -140,6 +140,42 @@ TEST_F(Faults, ComesBackAfterAllSessionsWereClosed) {
   EXPECT_TRUE(again == right_);
 }
 
+// What is not called by a Token: each error is told, with its name, and nothing is left behind.
+TEST(CeremonyFaults, EveryErrorAtTheBeginningIsTold) {
+  const auto token = make_scratch_token("errors", TokenRole::kIssuing);
+  const auto recovery = make_recovery_key_pair(shared_directory() / "errors-recovery");
+  ASSERT_TRUE(recovery);
+  const auto settings = faulty(token.settings);
+  const auto package = shared_directory() / "errors.json";
+  for (const CK_RV rv :
+       {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_USER_NOT_LOGGED_IN, CKR_DEVICE_ERROR,
+        CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_OBJECT_HANDLE_INVALID, CKR_GENERAL_ERROR,
+        CKR_FUNCTION_FAILED, CKR_HOST_MEMORY, CKR_DEVICE_MEMORY}) {
+    for (const char* function : {"C_InitToken", "C_GenerateKeyPair"}) {
+      faults().set(std::string(function) + " times 1 rv " + rv_name(rv));
+      Error error;
+      if (function == std::string("C_InitToken")) {
+        const auto done = initialise_token(settings.module, settings.softhsm_conf, "errors-two",
+                                           token.so_pin_file, settings.pin_file);
+        ASSERT_FALSE(done);
+        error = done.error();
+      } else {
+        const auto made = run_ceremony({{settings, token.so_pin_file}}, {kLinkageKey},
+                                       recovery->public_key, package);
+        ASSERT_FALSE(made);
+        error = made.error();
+      }
+      EXPECT_EQ(error.code, ErrorCode::kHsm) << error.message();
+      EXPECT_EQ(error.native, rv) << error.message();
+    }
+  }
+  faults().lift();
+  auto session = open_raw(token.settings);
+  ASSERT_TRUE(session);
+  Template anything;
+  EXPECT_TRUE(find_objects(session->functions(), session->handle(), anything)->empty());
+}
+
 // Every call of a ceremony that can fail does, once: nothing may be left in any target.
 TEST(CeremonyFaults, AFailureInTheMiddleLeavesNothing) {
   const auto one = make_scratch_token("undo-one", TokenRole::kIssuing);

@@ -11,11 +11,21 @@
 #include <limits>
 #include <string>
 
+#include "base/lock_report.h"
+
 namespace fugo {
 namespace {
 
 std::atomic<LockMemory> g_policy{LockMemory::kPreferred};
 std::atomic<std::size_t> g_unlocked_bytes{0};
+std::atomic<std::size_t> g_most_unlocked_bytes{0};
+
+void count_unlocked(std::size_t bytes) {
+  const std::size_t now = g_unlocked_bytes += bytes;
+  std::size_t most = g_most_unlocked_bytes.load();
+  while (now > most && !g_most_unlocked_bytes.compare_exchange_weak(most, now)) {
+  }
+}
 
 std::size_t round_to_pages(std::size_t size) {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -27,6 +37,8 @@ std::size_t round_to_pages(std::size_t size) {
 void set_lock_policy(LockMemory policy) { g_policy.store(policy); }
 
 std::size_t unlocked_bytes() { return g_unlocked_bytes.load(); }
+
+std::size_t most_unlocked_bytes() { return g_most_unlocked_bytes.load(); }
 
 std::size_t lockable_bytes() {
   rlimit limit{};
@@ -100,7 +112,7 @@ Result<SecretBuffer> SecretBuffer::create(std::size_t size_in_bytes) {
                 "set lock_memory = \"preferred\"",
                 static_cast<std::uint64_t>(lock_error));
   }
-  if (!locked) g_unlocked_bytes += mapped;
+  if (!locked) count_unlocked(mapped);
   buffer.data_ = static_cast<std::uint8_t*>(memory);
   buffer.size_ = size_in_bytes;
   buffer.mapped_ = mapped;

@@ -27,7 +27,7 @@ while (($#)); do
 done
 fugo_program=$build/daemon/fugo
 testdata=$build/bench/fugo-testdata
-for program in "$fugo_program" "$testdata" "$build/bench/fugo_bench"; do
+for program in "$fugo_program" "$build/daemon/fugod" "$testdata" "$build/bench/fugo_bench"; do
   [[ -x $program ]] || die "$program is not built (FUGO_BENCH=ON, target fugo_benchmarks)"
 done
 command -v jq >/dev/null || die "jq is not installed"

@@ -47,7 +47,7 @@ for round in $(seq 0 $((rounds - 1))); do
   start=$(now)
   mv "$inbox/.request" "$inbox/round-$round.csv"
   # Done: answered, and the request destroyed.
-  until [[ -d $work/by-daemon/outbox/round-$round && -z $(ls -A "$work/by-daemon/work") ]]; do
+  until [[ -d $work/by-daemon/outbox/round-$round && -z $(ls "$work/by-daemon/work") ]]; do
     kill -0 "$daemon" || die "fugod ended: $(tail -n 5 "$work/fugod.log")"
     sleep 0.005
   done

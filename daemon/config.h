@@ -6,9 +6,11 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "daemon/seeing/log_level.h"
 #include "hsm/token.h"
 
 namespace fugo::daemon {
@@ -28,6 +30,18 @@ struct DaemonSection {
   std::uint32_t retry_first_seconds = 1;    // after the first failure of the HSM or the disk
   std::uint32_t retry_most_seconds = 60;    // the delay doubles up to this
   std::uint32_t stuck_after_seconds = 900;  // without progress for so long, the watchdog is not fed
+};
+
+// LogSection is [log].
+struct LogSection {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kAuto;
+};
+
+// MetricsSection is [metrics].
+struct MetricsSection {
+  std::string address = "127.0.0.1";  // a loopback address, never another
+  std::uint16_t port = 0;             // 0: no metrics are served
 };
 
 // Settings is a configuration without a mistake. Paths are absolute.
@@ -50,12 +64,19 @@ struct Settings {
   bool check_digits = true;
   std::uint64_t reject_limit_rows = 100;
   std::uint32_t reject_limit_percent = 10;
+  std::vector<std::string> delete_reasons = {"clerical_error"};  // which is always in it
 
   DaemonSection daemon;
+  LogSection log;
+  MetricsSection metrics;
 
   [[nodiscard]] bool production() const { return environment == "production"; }
   // token gives what is needed to open the token of a role; kUsage when it is not configured.
   [[nodiscard]] Result<hsm::TokenSettings> token(hsm::TokenRole role) const;
+  // status_file is where fugod writes what it does, for fugo status.
+  [[nodiscard]] std::filesystem::path status_file() const {
+    return ledger_directory / "fugod.json";
+  }
   // configured tells whether the file has a section for this role.
   [[nodiscard]] bool configured(hsm::TokenRole role) const;
 };

@@ -1,13 +1,17 @@
 #include "daemon/config_rules.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <utility>
 #include <vector>
 
 #include "base/text.h"
+#include "daemon/files/row.h"
 
 namespace fugo::daemon {
 namespace {
@@ -65,6 +69,15 @@ Setter truth_into(Member<bool> member) {
   };
 }
 
+// A call is a whole number of cipher blocks.
+std::string set_call_size(const toml::node& node, Settings& settings) {
+  const auto value = node.value_exact<std::int64_t>();
+  if (!value || *value < 256 || *value > 64 << 20U || *value % 16 != 0)
+    return "must be a whole number from 256 to 67108864, and a multiple of 16";
+  settings.max_bytes_per_call = static_cast<std::size_t>(*value);
+  return {};
+}
+
 std::string set_zone(const toml::node& node, Settings& settings) {
   const auto value = node.value_exact<std::string>();
   if (!value) return "must be a text in quotation marks";
@@ -74,11 +87,50 @@ std::string set_zone(const toml::node& node, Settings& settings) {
   return {};
 }
 
+std::string set_reasons(const toml::node& node, Settings& settings) {
+  const auto* list = node.as_array();
+  if (list == nullptr) return "must be a list of texts, such as [\"emigrated\"]";
+  for (const auto& item : *list) {
+    const auto reason = item.value_exact<std::string>();
+    if (!reason || !is_delete_reason(*reason)) return "must hold codes of 1 to 32 of 0-9a-z_";
+    if (std::find(settings.delete_reasons.begin(), settings.delete_reasons.end(), *reason) ==
+        settings.delete_reasons.end())
+      settings.delete_reasons.push_back(*reason);
+  }
+  return {};
+}
+
 std::string set_lock(const toml::node& node, Settings& settings) {
   const auto value = node.value_exact<std::string>();
   if (!value || (*value != "preferred" && *value != "required"))
     return "must be \"preferred\" or \"required\"";
   settings.lock_memory = *value == "required" ? LockMemory::kRequired : LockMemory::kPreferred;
+  return {};
+}
+
+// word_into takes a word that `parse` knows.
+template <auto parse, typename Value>
+Setter word_into(Member<Value> member) {
+  return [member](const toml::node& node, Settings& settings) -> std::string {
+    const auto text = node.value_exact<std::string>();
+    const auto value = parse(text ? std::string_view(*text) : std::string_view());
+    if (!value) return value.error().what;
+    member(settings) = *value;
+    return {};
+  };
+}
+
+// Metrics tell much about a site: no other host gets them from here.
+std::string set_loopback(const toml::node& node, Settings& settings) {
+  const auto value = node.value_exact<std::string>();
+  in_addr four{};
+  in6_addr six{};
+  const bool loopback =
+      value && ((::inet_pton(AF_INET, value->c_str(), &four) == 1 &&
+                 (ntohl(four.s_addr) >> IN_CLASSA_NSHIFT) == IN_LOOPBACKNET) ||
+                (::inet_pton(AF_INET6, value->c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six)));
+  if (!loopback) return "must be a loopback address: \"127.0.0.1\" or \"::1\"";
+  settings.metrics.address = *value;
   return {};
 }
 
@@ -177,9 +229,7 @@ std::vector<ConfigRule> make_rules() {
        path_into([](Settings& s) -> std::filesystem::path& { return s.ledger_directory; })},
       {"hsm", "module", true,
        path_into([](Settings& s) -> std::filesystem::path& { return s.module; })},
-      {"hsm", "max_bytes_per_call", false,
-       number_into<std::size_t>([](Settings& s) -> std::size_t& { return s.max_bytes_per_call; },
-                                256, 64 << 20U)},
+      {"hsm", "max_bytes_per_call", false, set_call_size},
       {"hsm", "threads", false,
        number_into<std::size_t>([](Settings& s) -> std::size_t& { return s.threads; }, 0, 1024)},
       {"issue", "segment_rows", false,
@@ -195,6 +245,16 @@ std::vector<ConfigRule> make_rules() {
       {"issue", "reject_limit_percent", false,
        number_into<std::uint32_t>(
            [](Settings& s) -> std::uint32_t& { return s.reject_limit_percent; }, 0, 100)},
+      {"log", "level", false,
+       word_into<parse_log_level, LogLevel>([](Settings& s) -> LogLevel& { return s.log.level; })},
+      {"log", "format", false,
+       word_into<parse_log_format, LogFormat>(
+           [](Settings& s) -> LogFormat& { return s.log.format; })},
+      {"metrics", "address", false, set_loopback},
+      {"metrics", "port", false,
+       number_into<std::uint16_t>([](Settings& s) -> std::uint16_t& { return s.metrics.port; }, 0,
+                                  65535)},
+      {"delete", "reasons", false, set_reasons},
   };
   add_token_rules<&Settings::issuing>(rules, "hsm.issuing");
   add_token_rules<&Settings::linking>(rules, "hsm.linking");
@@ -211,14 +271,17 @@ std::span<const ConfigRule> config_rules() {
 }
 
 std::span<const ConfigSection> config_sections() {
-  static constexpr std::array<ConfigSection, 8> sections = {{{"", true},
-                                                             {"ledger", true},
-                                                             {"hsm", true},
-                                                             {"hsm.issuing", false},
-                                                             {"hsm.linking", false},
-                                                             {"hsm.standby", false},
-                                                             {"issue", false},
-                                                             {"daemon", false}}};
+  static constexpr auto sections = std::to_array<ConfigSection>({{"", true},
+                                                                 {"ledger", true},
+                                                                 {"hsm", true},
+                                                                 {"hsm.issuing", false},
+                                                                 {"hsm.linking", false},
+                                                                 {"hsm.standby", false},
+                                                                 {"issue", false},
+                                                                 {"delete", false},
+                                                                 {"daemon", false},
+                                                                 {"log", false},
+                                                                 {"metrics", false}});
   return sections;
 }
 

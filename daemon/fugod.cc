@@ -29,7 +29,7 @@ Status serve(const std::optional<std::string>& config) {
   FUGO_TRY(settings.token(hsm::TokenRole::kIssuing).map([](auto&&) {}));
   FUGO_TRY(set_time_zone(settings.time_zone));
   set_lock_policy(settings.lock_memory);
-  start_log("fugod", LogFormat::kAuto, LogLevel::kInfo);
+  start_log("fugod", settings.log.format, settings.log.level);
   return run_service(settings);
 }
 

@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -49,6 +52,23 @@ void append_line(std::string& out, std::string_view line, const LinkItem& item) 
   out += '\n';
 }
 
+tl::unexpected<Error> there_already(const std::filesystem::path& path) {
+  return fail(ErrorCode::kRefused, "is there already", path.string(),
+              "move it away or choose another --out");
+}
+
+Status check_frozen(const keystore::LedgerState& state) {
+  if (state.freeze_link.empty()) return {};
+  return fail(ErrorCode::kRefused, "linking is frozen: " + state.freeze_link, {},
+              "fugo thaw link ends it");
+}
+
+// Linking can be frozen at any time, from any process.
+Status look_at_freeze(engine::Site& site) {
+  FUGO_ASSIGN(const auto state, site.ledger().state());
+  return check_frozen(state);
+}
+
 // AnswerFile is written under a temporary name; publish() gives it its own.
 class AnswerFile {
  public:
@@ -57,7 +77,8 @@ class AnswerFile {
                                   std::span<const LinkItem> items) {
     AnswerFile file;
     file.path_ = path;
-    file.temporary_ = path.parent_path() / fmt::format(".{}.tmp", path.filename().string());
+    file.temporary_ =
+        path.parent_path() / fmt::format(".{}.{}.tmp", path.filename().string(), ::getpid());
     FUGO_ASSIGN(const auto fd,
                 open_file(file.temporary_, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600));
     file.mine_ = true;
@@ -80,10 +101,14 @@ class AnswerFile {
     std::error_code ignored;
     if (mine_) std::filesystem::remove(temporary_, ignored);
   }
+  // publish never replaces a file: two acts of linking may have been given the same name.
   Status publish() {
-    FUGO_TRY(rename_durably(temporary_, path_));
+    if (::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE) != 0) {
+      if (errno == EEXIST) return there_already(path_);
+      return fail_errno("cannot rename", temporary_.string(), errno);
+    }
     mine_ = false;
-    return {};
+    return sync_directory(path_.parent_path());
   }
 
  private:
@@ -91,12 +116,6 @@ class AnswerFile {
   std::filesystem::path path_, temporary_;
   bool mine_ = false;
 };
-
-Status check_frozen(const keystore::LedgerState& state) {
-  if (state.freeze_link.empty()) return {};
-  return fail(ErrorCode::kRefused, "linking is frozen: " + state.freeze_link, {},
-              "fugo thaw link ends it");
-}
 
 Status journal(engine::Site& site, const LinkRequest& request, const LinkReport& report) {
   nlohmann::ordered_json details = {
@@ -132,14 +151,17 @@ std::vector<std::string_view> symbol_lines(std::string_view text) {
 }
 
 Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
+  FUGO_TRY(look_at_freeze(site));
   FUGO_TRY(check_agencies(site, request));
-  FUGO_ASSIGN(const auto state, site.ledger().state());
-  FUGO_TRY(check_frozen(state));
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::symlink_status(request.output, ignored)))
+    return there_already(request.output);
   // Read, not mapped: the file is the caller's, and may be cut short while it is used.
   FUGO_ASSIGN(const auto text, read_small(request.symbols, kMaxFileBytes));
   const auto lines = symbol_lines(text);
   auto items = items_of(lines);
-  FUGO_TRY(engine::link_symbols(site, request.from, request.to, items));
+  FUGO_TRY(engine::link_symbols(site, request.from, request.to, items,
+                                [&site] { return look_at_freeze(site); }));
   LinkReport report;
   report.symbols = items.size();
   for (const auto& item : items) ++report.by_status[static_cast<std::size_t>(item.status)];

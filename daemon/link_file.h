@@ -30,10 +30,11 @@ struct LinkReport {
 };
 
 // link_file converts a file. The act is counted and journaled before the answer is published; a
-// failure publishes nothing. The site is open with the linking token and kAppend. kIo for a file
-// of more than 4 GiB, kRefused for an agency that is not registered. A line that is no symbol is
-// repeated in the answer only if it has a symbol's length and no other characters than
-// 0-9A-Za-z.
+// failure publishes nothing, and a file that is there is never replaced (kRefused). kRefused while
+// linking is frozen, which is looked at between pieces. The site is open with the linking token and
+// kAppend. kIo for a file of more than 4 GiB, kRefused for an agency that is not registered. A line
+// that is no symbol is repeated in the answer only if it has a symbol's length and no other
+// characters than 0-9A-Za-z.
 [[nodiscard]] Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request);
 
 // symbol_lines cuts a text into lines without their ends.

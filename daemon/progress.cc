@@ -13,13 +13,16 @@ namespace {
 constexpr std::size_t kBarWidth = 30;
 constexpr std::chrono::milliseconds kRedraw{100};
 
-std::string duration(double seconds) {
-  const auto whole = static_cast<std::uint64_t>(std::max(seconds, 0.0) + 0.5);
-  if (whole < 120) return fmt::format("{} s", whole);
-  return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-}
-
 }  // namespace
+
+std::string duration_text(double seconds) {
+  const auto whole = static_cast<std::uint64_t>(std::max(seconds, 0.0) + 0.5);
+  const auto minutes = whole / 60, hours = minutes / 60;
+  if (whole < 120) return fmt::format("{} s", whole);
+  if (minutes < 120) return fmt::format("{} min {:02} s", minutes, whole % 60);
+  if (hours < 48) return fmt::format("{} h {:02} min", hours, minutes % 60);
+  return fmt::format("{} days {:02} h", hours / 24, hours % 24);
+}
 
 std::string grouped(std::uint64_t number) {
   const std::string digits = std::to_string(number);
@@ -43,7 +46,7 @@ std::string progress_line(const std::string& title, std::uint64_t first_done, st
   if (done <= first_done || seconds <= 0) return line;
   const double rate = static_cast<double>(done - first_done) / seconds;
   line += fmt::format(" {}/s {} left", grouped(static_cast<std::uint64_t>(rate)),
-                      duration(static_cast<double>(total - done) / rate));
+                      duration_text(static_cast<double>(total - done) / rate));
   return line;
 }
 

@@ -42,6 +42,9 @@ class Progress {
 [[nodiscard]] std::string progress_line(const std::string& title, std::uint64_t first_done,
                                         std::uint64_t done, std::uint64_t total, double seconds);
 
+// duration_text writes a duration for people: "90 s", "5 min 03 s", "3 h 20 min", "4 days 01 h".
+[[nodiscard]] std::string duration_text(double seconds);
+
 // grouped writes a number with commas: "1,000,000".
 [[nodiscard]] std::string grouped(std::uint64_t number);
 

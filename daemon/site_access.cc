@@ -77,6 +77,23 @@ Status check_token_for(const Settings& settings, const hsm::Token& token) {
               "use the tokens of a hardware security module");
 }
 
+Result<OpenLedger> open_ledger(const Settings& settings, hsm::TokenRole role,
+                               keystore::Access access) {
+  OpenLedger opened;
+  FUGO_ASSIGN(const auto header, keystore::Ledger::read_header(settings.ledger_directory));
+  FUGO_TRY(check_environment(settings, header));
+  FUGO_ASSIGN(const auto wanted, settings.token(role));
+  FUGO_ASSIGN(opened.token, hsm::Token::open(wanted));
+  FUGO_TRY(check_token_for(settings, *opened.token));
+  const hsm::KeyName name{hsm::KeyPurpose::kDataWrap, hsm::KeyAlgorithm::kAes256,
+                          header.wrap_key_version};
+  FUGO_ASSIGN(const auto wrap_key, opened.token->find_key(name, std::nullopt));
+  FUGO_ASSIGN(const auto data_key,
+              opened.token->unwrap_data_key(wrap_key, header.wrapped_data_key));
+  FUGO_ASSIGN(opened.ledger, keystore::Ledger::open(settings.ledger_directory, access, data_key));
+  return opened;
+}
+
 Result<std::unique_ptr<engine::Site>> open_site(const Settings& settings, hsm::TokenRole role,
                                                 keystore::Access access) {
   engine::SiteSettings wanted;

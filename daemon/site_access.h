@@ -17,6 +17,17 @@ namespace fugo::daemon {
                                                               hsm::TokenRole role,
                                                               keystore::Access access);
 
+// OpenLedger is a ledger and the token that opened it.
+struct OpenLedger {
+  std::shared_ptr<hsm::Token> token;
+  std::unique_ptr<keystore::Ledger> ledger;
+};
+
+// open_ledger is open_site for acts that make no symbol: of the keys, only the one that wraps the
+// data key is looked up, so that the others may be missing or wrong.
+[[nodiscard]] Result<OpenLedger> open_ledger(const Settings& settings, hsm::TokenRole role,
+                                             keystore::Access access);
+
 // any_role is the first configured of issuing, linking, standby: enough for what every token can
 // do, which is to open the ledger. kUsage when none is configured.
 [[nodiscard]] Result<hsm::TokenRole> any_role(const Settings& settings);

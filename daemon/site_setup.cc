@@ -106,6 +106,11 @@ class SiteBuilder {
   // A given token is tried before anything is made in any of them.
   Status try_given_token(const hsm::TokenSettings& settings) {
     FUGO_ASSIGN(const auto token, hsm::Token::open(settings));
+    const auto name = token->description();  // the serial number included
+    if (std::find(given_.begin(), given_.end(), name) != given_.end())
+      return fail(ErrorCode::kUsage, "the token " + name + " was given for two roles", settings.uri,
+                  "issuing, linking and standby must be three tokens");
+    given_.push_back(name);
     if (options_.environment == "production" &&
         token->description().find("SoftHSM") != std::string::npos)
       return fail(ErrorCode::kRefused, "SoftHSM is refused in production", settings.uri,
@@ -193,6 +198,7 @@ class SiteBuilder {
   std::string& applied_;
   std::filesystem::path module_, recovery_key_, so_pin_file_;
   std::vector<hsm::TokenSettings> tokens_;
+  std::vector<std::string> given_;  // what the given tokens are called
   hsm::CeremonyResult ceremony_;
 };
 

@@ -49,6 +49,14 @@ class SiteVerifier {
     return false;
   }
 
+  // wrong_key takes in what a token says of a key that is missing or not as it must be.
+  Result<bool> wrong_key(hsm::TokenRole role, Error fault) {
+    if (fault.code != ErrorCode::kRefused) return finding(fault);
+    fault.where = fmt::format("{} token, {}", role_name(role), fault.where);
+    outcome_.findings.push_back(std::move(fault));
+    return false;
+  }
+
   Result<bool> verify_pages() {
     stage_("pages", 0, 0);
     const auto file = settings_.ledger_directory / "data.mdb";
@@ -76,7 +84,7 @@ class SiteVerifier {
     const auto wrap_key = token_->find_key(
         {hsm::KeyPurpose::kDataWrap, hsm::KeyAlgorithm::kAes256, header->wrap_key_version},
         std::nullopt);
-    if (!wrap_key) return tl::unexpected<Error>(wrap_key.error());
+    if (!wrap_key) return wrong_key(role, wrap_key.error());
     FUGO_ASSIGN(const auto data_key, token_->unwrap_data_key(*wrap_key, header->wrapped_data_key));
     auto ledger =
         keystore::Ledger::open(settings_.ledger_directory, keystore::Access::kRead, data_key);

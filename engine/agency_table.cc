@@ -8,6 +8,7 @@
 
 #include "engine/kernels.h"
 #include "engine/masks.h"
+#include "engine/symbol_count.h"
 
 namespace fugo::engine {
 
@@ -222,6 +223,7 @@ Status AgencyTable::make_by(const Route& route, Token& token, const SymbolKeys& 
                             const AgencyItems& items) const {
   const auto& [function, version] = route;
   FUGO_ASSIGN(const Key key, keys.find(key_name(*function, function->data, version)));
+  count_symbols(SymbolKind::kAgency, function->method, count_of(items));
   return function->make(token, key, masks_.data(), items);
 }
 

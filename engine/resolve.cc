@@ -28,8 +28,13 @@ struct Resolved {
 class Linker {
  public:
   Linker(Site& site, const keystore::Snapshot& snapshot, const Agency& from, const Agency& to,
-         std::span<LinkItem> items)
-      : site_(site), snapshot_(snapshot), from_(from), to_(to), items_(items) {}
+         std::span<LinkItem> items, const std::function<Status()>& keep_going)
+      : site_(site),
+        snapshot_(snapshot),
+        from_(from),
+        to_(to),
+        items_(items),
+        keep_going_(keep_going) {}
 
   Status run() {
     resolved_.ids.assign(items_.size(), kNoPerson);
@@ -43,6 +48,7 @@ class Linker {
       FUGO_TRY(resolve_by_inverse());
     else
       FUGO_TRY(resolve_by_recomputing());
+    FUGO_TRY(going());
     return answer();
   }
 
@@ -64,6 +70,7 @@ class Linker {
     for (std::size_t i = 0; i < sorted.size(); ++i) digests[i] = sorted[i].key;
     std::vector<keystore::IndexHit> hits;
     FUGO_TRY(snapshot_.find_people(generation, digests, hits));
+    FUGO_TRY(going());
     FUGO_TRY(confirm_hits(sorted, hits));
     return drop_those_not_issued_to(from_.number);
   }
@@ -108,7 +115,10 @@ class Linker {
     return recompute_piece();
   }
 
+  Status going() const { return keep_going_ ? keep_going_() : Status{}; }
+
   Status recompute_piece() {
+    FUGO_TRY(going());
     const std::size_t count = piece_.size();
     const keystore::Generation generation = site_.active_generation().number;
     FUGO_TRY(snapshot_.read_people(generation, piece_, records_.span().first(count)));
@@ -185,6 +195,7 @@ class Linker {
   const Agency& from_;
   const Agency& to_;
   std::span<LinkItem> items_;
+  const std::function<Status()>& keep_going_;
   Resolved resolved_;
 
   // While recomputing.
@@ -221,12 +232,12 @@ std::string_view link_status_name(LinkStatus status) {
 }
 
 Status link_symbols(Site& site, std::string_view from, std::string_view to,
-                    std::span<LinkItem> items) {
+                    std::span<LinkItem> items, const std::function<Status()>& keep_going) {
   FUGO_ASSIGN(const Agency* from_agency, agency_of(site, from));
   FUGO_ASSIGN(const Agency* to_agency, agency_of(site, to));
   if (items.empty()) return {};
   FUGO_ASSIGN(const auto snapshot, site.ledger().snapshot());
-  return Linker(site, *snapshot, *from_agency, *to_agency, items).run();
+  return Linker(site, *snapshot, *from_agency, *to_agency, items, keep_going).run();
 }
 
 }  // namespace fugo::engine

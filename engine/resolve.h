@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -32,7 +33,9 @@ struct LinkItem {
 // already kBadSymbol are left alone. One-way symbols are resolved by recomputing, in bulk and in
 // bounded memory, the symbol of everyone whom `from` was issued; invertible ones by the token.
 // Agencies are named by code; an unknown one is kRefused. Suspended agencies can be linked.
+// `keep_going`, where given, is asked between pieces; its error ends the work.
 [[nodiscard]] Status link_symbols(Site& site, std::string_view from, std::string_view to,
-                                  std::span<LinkItem> items);
+                                  std::span<LinkItem> items,
+                                  const std::function<Status()>& keep_going = {});
 
 }  // namespace fugo::engine

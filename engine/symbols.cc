@@ -8,6 +8,7 @@
 #include "engine/agency_table.h"
 #include "engine/kernels.h"
 #include "engine/masks.h"
+#include "engine/symbol_count.h"
 #include "engine/symbol_keys.h"
 
 namespace fugo::engine {
@@ -153,6 +154,9 @@ template <typename X, typename Output>
 Status TokenSymbols::evaluate(const Maker& maker, Label label, std::size_t count, X x,
                               Output result) {
   const Block& mask = maker.key->masks[label];
+  if (label != kCheck && label != kChainCheck)
+    count_symbols(label == kRecord ? SymbolKind::kRecord : SymbolKind::kLinkage,
+                  maker.method->number, count);
   if (maker.method->algorithm == hsm::KeyAlgorithm::kAes256)
     return encrypt_part(*token_, maker.key->key, count, masked(mask, x, result));
   const Words words = load_words(mask);
@@ -163,10 +167,12 @@ Status TokenSymbols::evaluate(const Maker& maker, Label label, std::size_t count
 template <typename XA, typename OutputA, typename XB, typename OutputB>
 Status TokenSymbols::evaluate_both(const Maker& maker, std::size_t count, Label label_a, XA xa,
                                    OutputA result_a, Label label_b, XB xb, OutputB result_b) {
-  if (maker.method->algorithm == hsm::KeyAlgorithm::kAes256)
+  if (maker.method->algorithm == hsm::KeyAlgorithm::kAes256) {
+    count_symbols(SymbolKind::kLinkage, maker.method->number, count);  // the other is a check value
     return encrypt_parts(*token_, maker.key->key, count,
                          masked(maker.key->masks[label_a], xa, result_a),
                          masked(maker.key->masks[label_b], xb, result_b));
+  }
   FUGO_TRY(evaluate(maker, label_a, count, xa, result_a));
   return evaluate(maker, label_b, count, xb, result_b);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/file.h"
@@ -25,6 +26,15 @@ Result<std::size_t> read_up_to(int fd, MutableByteView to, const std::string& wh
   return size;
 }
 
+// others_bits are the permissions that a PIN file must not have. systemd gives the service's user
+// access to a credential by an ACL, whose mask shows as the group's right to read; its directory
+// lets nobody else in.
+mode_t others_bits(const std::filesystem::path& file) {
+  const char* const credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  const bool credential = credentials != nullptr && file.parent_path() == credentials;
+  return credential ? S_IWGRP | S_IXGRP | S_IRWXO : S_IRWXG | S_IRWXO;
+}
+
 }  // namespace
 
 Result<Pin> Pin::read(const std::filesystem::path& file) {
@@ -35,7 +45,7 @@ Result<Pin> Pin::read(const std::filesystem::path& file) {
   if (::fstat(fd->get(), &status) != 0) return fail_errno("cannot examine", where, errno);
   if (!S_ISREG(status.st_mode))
     return fail(ErrorCode::kUsage, "the PIN file is not a regular file", where);
-  if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+  if ((status.st_mode & others_bits(file)) != 0)
     return fail(ErrorCode::kUsage, "the PIN file is open to group or others", where,
                 "chmod 600 it, and change the PIN if somebody may have read it");
   Pin pin;

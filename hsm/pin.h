@@ -13,7 +13,8 @@ namespace fugo::hsm {
 class Pin {
  public:
   // read takes the one line of `file`, without its newline. kUsage when the file is missing,
-  // empty, longer than 255 bytes or a line, or may be read or written by group or others.
+  // empty, longer than 255 bytes or a line, or may be read or written by group or others (of a
+  // file in $CREDENTIALS_DIRECTORY: written by the group).
   [[nodiscard]] static Result<Pin> read(const std::filesystem::path& file);
 
   [[nodiscard]] CK_UTF8CHAR* data() { return bytes_.data(); }

@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -118,7 +119,9 @@ Status Environment::set_up(OpenMode mode) {
 // Holds the mutex for the whole commit, so that a thread that meets MDB_PANIC waits for its cause.
 Status Environment::commit(MDB_txn* txn) {
   const std::lock_guard lock(failure_mutex_);
+  const auto started = std::chrono::steady_clock::now();
   const int code = ::mdb_txn_commit(txn);
+  commit_times_.add(std::chrono::steady_clock::now() - started);
   if (code == 0) return {};
   auto failed = lmdb_error("cannot commit", code, "data.mdb");
   if (!failure_) failure_ = failed.value();

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "keystore/usage.h"
 
 namespace fugo::keystore {
 
@@ -51,6 +52,7 @@ class Environment {
   [[nodiscard]] MDB_dbi dbi() const { return dbi_; }
   [[nodiscard]] bool writable() const { return writable_; }
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+  [[nodiscard]] const CommitTimes& commit_times() const { return commit_times_; }
 
  private:
   friend class ReadTransaction;
@@ -69,6 +71,7 @@ class Environment {
   // The thread that has a write transaction: LMDB would wait for itself for ever.
   std::atomic<std::thread::id> writer_{};
   mutable std::mutex failure_mutex_;
+  CommitTimes commit_times_;
   std::optional<Error> failure_;  // of the first commit that failed; guarded by failure_mutex_
 };
 

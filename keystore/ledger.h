@@ -15,6 +15,7 @@
 #include "keystore/ledger_keys.h"
 #include "keystore/snapshot.h"
 #include "keystore/types.h"
+#include "keystore/usage.h"
 
 namespace fugo::keystore {
 
@@ -133,6 +134,8 @@ class Ledger {
   [[nodiscard]] virtual Result<std::vector<JournalEntry>> journal(std::uint64_t first,
                                                                   std::uint64_t limit) const = 0;
   [[nodiscard]] virtual Result<std::shared_ptr<const Snapshot>> snapshot() const = 0;
+  // usage tells what the ledger takes; cheap enough to be asked every few seconds.
+  [[nodiscard]] virtual Result<LedgerUsage> usage() const = 0;
 
   // begin starts a write transaction (Access::kAppend or kWrite).
   [[nodiscard]] virtual Result<std::unique_ptr<Update>> begin() = 0;

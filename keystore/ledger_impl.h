@@ -70,6 +70,7 @@ class LedgerImpl final : public Ledger {
   Result<std::vector<JournalEntry>> journal(std::uint64_t first,
                                             std::uint64_t limit) const override;
   Result<std::shared_ptr<const Snapshot>> snapshot() const override;
+  Result<LedgerUsage> usage() const override;
 
   Result<std::unique_ptr<Update>> begin() override;
   Result<SegmentNumber> commit_segment(const SegmentData& data) override;

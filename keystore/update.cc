@@ -131,6 +131,11 @@ Result<JobNumber> SmallRowUpdate::put_progress(const JobRow& job) {
   if (stored->state == JobState::kCancelled)
     return refused("request " + job.id + " was cancelled", Table::kJobs,
                    "give the request another id");
+  // Between the order and the step that gives the job up nothing more is committed for it: who
+  // gave the order saw how far it was.
+  if (stored->cancelled && job.state != JobState::kCancelled)
+    return refused("request " + job.id + " is being cancelled", Table::kJobs,
+                   "give the request another id");
   JobRow row = job;
   row.paused = stored->paused;
   row.cancelled = stored->cancelled;

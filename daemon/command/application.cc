@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/lock_report.h"
 #include "daemon/command/commands.h"
 #include "daemon/command/context.h"
 #include "daemon/command/usage.h"
@@ -24,9 +25,9 @@ constexpr auto kFooter =
     "rows\nwere rejected; 4 the HSM is not available; 5 the ledger or journal is damaged.";
 
 using AddCommand = void (*)(CLI::App&, Context&);
-constexpr std::array<AddCommand, 14> kCommands = {
-    add_init, add_agency, add_issue,  add_check, add_jobs,   add_outbox, add_freeze,
-    add_link, add_keys,   add_status, add_stats, add_verify, add_digest, add_journal};
+constexpr std::array<AddCommand, 16> kCommands = {
+    add_init,   add_agency, add_issue, add_change, add_delete, add_check,  add_jobs,   add_outbox,
+    add_freeze, add_link,   add_keys,  add_status, add_stats,  add_verify, add_digest, add_journal};
 
 // Messages go to standard error, for standard output carries results only.
 void log_to_standard_error() {
@@ -63,8 +64,19 @@ int print_outcome(const Outcome& outcome, const Context& context) {
   return static_cast<int>(outcome.exit_code);
 }
 
+// Whatever the command was: it may have been one that links, not only one that issues.
+void warn_of_unlocked_secrets() {
+  const auto bytes = static_cast<double>(most_unlocked_bytes());
+  if (bytes == 0) return;
+  spdlog::warn(
+      "{:.1f} MiB of secrets could not be locked into memory and may have been swapped out: raise "
+      "the limit (ulimit -l), or be refused instead with lock_memory = \"required\"",
+      bytes / (1024.0 * 1024.0));
+}
+
 int run_command(Context& context) {
   const auto outcome = context.command(context);
+  warn_of_unlocked_secrets();
   if (outcome) return print_outcome(*outcome, context);
   report_failure(outcome.error(), context.applied, context.json);
   return static_cast<int>(exit_code_of(outcome.error().code));

@@ -8,6 +8,8 @@ namespace fugo::daemon {
 void add_init(CLI::App& app, Context& context);
 void add_agency(CLI::App& app, Context& context);
 void add_issue(CLI::App& app, Context& context);
+void add_change(CLI::App& app, Context& context);
+void add_delete(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_jobs(CLI::App& app, Context& context);
 void add_outbox(CLI::App& app, Context& context);

@@ -1,28 +1,20 @@
 #include "daemon/command/job_output.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include "base/secret.h"
 #include "daemon/command/table.h"
 
 namespace fugo::daemon {
 
 BulkProgress::BulkProgress(bool enabled) : bar_(std::make_unique<Progress>("", enabled)) {}
 
-BulkProgress::~BulkProgress() {
-  bar_.reset();  // the warning must not be drawn into the bar
-  if (most_unlocked_ > 0)
-    spdlog::warn(
-        "{} of secrets could not be locked into memory and may have been swapped out: raise the "
-        "limit (ulimit -l), or be refused instead with lock_memory = \"required\"",
-        fmt::format("{:.1f} MiB", static_cast<double>(most_unlocked_) / (1024.0 * 1024.0)));
-}
-
 void BulkProgress::update(const char* stage, std::uint64_t done, std::uint64_t total) {
-  most_unlocked_ = std::max(most_unlocked_, unlocked_bytes());
   bar_->stage(stage);
   bar_->update(done, total);
 }
@@ -33,58 +25,115 @@ JobOptions job_options(const Settings& settings) {
   options.segment_rows = settings.segment_rows;
   options.reject_limit_rows = settings.reject_limit_rows;
   options.reject_limit_percent = settings.reject_limit_percent;
+  options.delete_reasons = settings.delete_reasons;
+  options.records_directory = settings.daemon.records;
   return options;
 }
+
+namespace {
+
+// The kind's own figures: name of the JSON form and of the text.
+using Figures = std::vector<std::pair<const char*, std::uint64_t>>;
+
+Figures figures_of(const JobReport& report) {
+  switch (report.kind) {
+    case keystore::JobKind::kChange:
+      return {{"changed", report.count_changed}, {"joined", report.count_joined}};
+    case keystore::JobKind::kDelete:
+      return {{"deleted", report.count_deleted}};
+    case keystore::JobKind::kIssue:
+      break;
+  }
+  return {{"new", report.count_new},
+          {"existing", report.count_existing},
+          {"people_new", report.people_new}};
+}
+
+Json path_or_null(const std::filesystem::path& path) {
+  return path.empty() ? Json(nullptr) : Json(path.string());
+}
+
+Json document_of(const JobReport& report, bool checked_only) {
+  Json document = {{"id", report.id}, {"kind", job_kind_name(report.kind)}, {"rows", report.rows}};
+  for (const auto& [name, count] : figures_of(report)) document[name] = count;
+  document["rejected"] = report.count_rejected;
+  document["rejects"] = Json::object();
+  for (const auto& [reason, count] : report.rejects) document["rejects"][reason] = count;
+  document["agencies"] = report.agencies;
+  document["symbol_version"] = report.symbol_version;
+  document["answers"] = path_or_null(report.answers);
+  if (report.kind != keystore::JobKind::kIssue) document["records"] = path_or_null(report.records);
+  document["repeated"] = report.repeated;
+  document["resumed"] = report.resumed;
+  document["held"] = report.held;
+  document["hold_reason"] = report.hold_reason;
+  document["applied"] = !checked_only && !report.repeated;
+  document["seconds"] = report.seconds;
+  if (!checked_only) return document;
+  document["unfinished"] = report.unfinished;
+  document["other_open"] = report.other_open.empty() ? Json(nullptr) : Json(report.other_open);
+  document["first_rejects"] = Json::array();
+  for (const auto& [line, reason] : report.first_rejects)
+    document["first_rejects"].push_back({{"line", line}, {"reason", reason}});
+  return document;
+}
+
+std::string approvals_text(const JobReport& report) {
+  std::string text;
+  const auto needs = [&](const char* reason) {
+    return ("," + report.hold_reason + ",").find("," + std::string(reason) + ",") !=
+           std::string::npos;
+  };
+  if (needs("rejects"))
+    text += fmt::format("That is more than the limit: fugo {} would need --accept-rejects.\n",
+                        job_kind_name(report.kind));
+  if (needs("join")) text += "The file says join=yes: fugo change would need --approve-join.\n";
+  if (needs("delete"))
+    text += fmt::format("People would go for good: fugo delete would need --confirm {}.\n",
+                        report.rows);
+  return text;
+}
+
+// What stands between the request and its answers; of a check.
+std::string outlook(const JobReport& report) {
+  std::string text;
+  if (report.unfinished)
+    text += "It was started and is not finished: run it again to end it.\n";
+  else if (report.repeated)
+    text += "A request with this id and content was processed before.\n";
+  if (!report.other_open.empty())
+    text +=
+        fmt::format("Request {} was started and has to be finished first.\n", report.other_open);
+  return text + approvals_text(report);
+}
+
+std::string headline(const JobReport& report, bool checked_only) {
+  if (checked_only)
+    return fmt::format("request {}: {} rows, {} would be rejected; nothing was applied\n",
+                       report.id, grouped(report.rows), grouped(report.count_rejected));
+  std::string text = fmt::format("request {}: {} rows", report.id, grouped(report.rows));
+  for (const auto& [name, count] : figures_of(report)) {
+    if (std::string_view(name) != "people_new")
+      text += fmt::format(", {} {}", grouped(count), name);
+  }
+  text += fmt::format(", {} rejected", grouped(report.count_rejected));
+  if (report.kind == keystore::JobKind::kIssue)
+    text += fmt::format(", {} new people", grouped(report.people_new));
+  return text + "\n";
+}
+
+}  // namespace
 
 Outcome describe_job(const JobReport& report, bool checked_only) {
   Outcome outcome;
   outcome.exit_code = report.count_rejected > 0 ? ExitCode::kSomeRejected : ExitCode::kDone;
-  auto& document = outcome.document;
-  document = {{"id", report.id},
-              {"rows", report.rows},
-              {"new", report.count_new},
-              {"existing", report.count_existing},
-              {"rejected", report.count_rejected},
-              {"people_new", report.people_new},
-              {"rejects", Json::object()},
-              {"agencies", report.agencies},
-              {"symbol_version", report.symbol_version},
-              {"answers", report.answers.empty() ? Json(nullptr) : Json(report.answers.string())},
-              {"repeated", report.repeated},
-              {"resumed", report.resumed},
-              {"held", report.held},
-              {"applied", !checked_only && !report.repeated},
-              {"seconds", report.seconds}};
-  for (const auto& [reason, count] : report.rejects) document["rejects"][reason] = count;
-  if (checked_only) {
-    document["unfinished"] = report.unfinished;
-    document["other_open"] = report.other_open.empty() ? Json(nullptr) : Json(report.other_open);
-    document["first_rejects"] = Json::array();
-    for (const auto& [line, reason] : report.first_rejects)
-      document["first_rejects"].push_back({{"line", line}, {"reason", reason}});
-  }
-
+  outcome.document = document_of(report, checked_only);
   auto& text = outcome.text;
-  if (checked_only) {
-    text = fmt::format("request {}: {} rows, {} would be rejected; nothing was applied\n",
-                       report.id, grouped(report.rows), grouped(report.count_rejected));
-    if (report.unfinished)
-      text += "It was started and is not finished: run it again to end it.\n";
-    else if (report.repeated)
-      text += "A request with this id and content was processed before.\n";
-    if (!report.other_open.empty())
-      text +=
-          fmt::format("Request {} was started and has to be finished first.\n", report.other_open);
-    if (report.held)
-      text += "That is more than the limit: fugo issue would need --accept-rejects.\n";
-  } else {
-    text = fmt::format("request {}: {} rows, {} new, {} existing, {} rejected, {} new people\n",
-                       report.id, grouped(report.rows), grouped(report.count_new),
-                       grouped(report.count_existing), grouped(report.count_rejected),
-                       grouped(report.people_new));
-    if (report.repeated) text += "It had been answered before: nothing was applied now.\n";
-    if (report.resumed) text += "An earlier run of it had stopped; this one finished it.\n";
-  }
+  text = headline(report, checked_only);
+  if (checked_only) text += outlook(report);
+  if (!checked_only && report.repeated)
+    text += "It had been answered before: nothing was applied now.\n";
+  if (report.resumed) text += "An earlier run of it had stopped; this one finished it.\n";
   for (const auto& [reason, count] : report.rejects)
     text += fmt::format("  {:>12}  {}\n", grouped(count), reason);
   for (const auto& [line, reason] : report.first_rejects)
@@ -99,6 +148,8 @@ Outcome describe_job(const JobReport& report, bool checked_only) {
   if (!report.answers.empty())
     text +=
         fmt::format("{} answer files in {}\n", grouped(report.agencies), report.answers.string());
+  if (!report.records.empty())
+    text += fmt::format("aliases of record symbols in {}\n", report.records.string());
   return outcome;
 }
 

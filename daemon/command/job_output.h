@@ -9,19 +9,14 @@
 
 namespace fugo::daemon {
 
-// BulkProgress draws the bar of a job that handles secrets in bulk, and warns once, behind the
-// bar, if some of them could not be locked into memory.
+// BulkProgress draws the bar of a job.
 class BulkProgress {
  public:
   explicit BulkProgress(bool enabled);
-  ~BulkProgress();
-  BulkProgress(const BulkProgress&) = delete;
-  BulkProgress& operator=(const BulkProgress&) = delete;
   void update(const char* stage, std::uint64_t done, std::uint64_t total);
 
  private:
   std::unique_ptr<Progress> bar_;
-  std::size_t most_unlocked_ = 0;
 };
 
 // job_options puts the settings into a job's options.

@@ -55,10 +55,11 @@ Json document_of(const JobRow& job) {
 // Names of files that were not taken yet; their ids are not known before.
 std::vector<std::string> waiting_files(const Settings& settings) {
   std::vector<std::string> names;
-  std::error_code error;
+  std::error_code error, ignored;
   for (auto at = std::filesystem::directory_iterator(settings.daemon.inbox, error);
        !error && at != std::filesystem::directory_iterator(); at.increment(error))
-    if (at->path().filename().native().front() != '.')
+    if (at->path().filename().native().front() != '.' && !at->is_symlink(ignored) &&
+        at->is_regular_file(ignored))
       names.push_back(safe_name(at->path().filename().string()));
   std::sort(names.begin(), names.end());
   return names;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <memory>
 
@@ -26,7 +27,18 @@ Json document_of(const keystore::JournalEntry& entry) {
           {"hash", hex(entry.hash)}};
 }
 
-Result<Outcome> show(Context& context, std::uint64_t last) {
+// last_from reads the number of entries; nothing was given: all.
+Result<std::uint64_t> last_from(const std::string& text) {
+  if (text.empty()) return kAll;
+  std::uint64_t last = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), last);
+  if (error != std::errc() || end != text.data() + text.size() || last == 0)
+    return fail(ErrorCode::kUsage, "must be a whole number, 1 or more", "--last");
+  return last;
+}
+
+Result<Outcome> show(Context& context, const std::string& given) {
+  FUGO_ASSIGN(const auto last, last_from(given));
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
   FUGO_ASSIGN(const auto site, open_site(settings, role, keystore::Access::kRead));
@@ -47,11 +59,11 @@ Result<Outcome> show(Context& context, std::uint64_t last) {
 }  // namespace
 
 void add_journal(CLI::App& app, Context& context) {
-  auto last = std::make_shared<std::uint64_t>(kAll);
+  auto last = std::make_shared<std::string>();
   auto* group = app.add_subcommand("journal", "Who did what when");
   group->require_subcommand(1);
   auto* command = group->add_subcommand("show", "Print the journal, oldest entry first");
-  command->add_option("--last", *last, "Only the last N entries")->check(CLI::PositiveNumber);
+  command->add_option("--last", *last, "Only the last N entries");
   command->callback(
       [&context, last] { context.command = [last](Context& c) { return show(c, *last); }; });
 }

@@ -22,8 +22,8 @@ std::string presence(hsm::Token& token, const keystore::KeyRow& row, bool& as_ex
 Result<Outcome> list(Context& context) {
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
-  FUGO_ASSIGN(const auto site, open_site(settings, role, keystore::Access::kRead));
-  FUGO_ASSIGN(const auto rows, site->ledger().key_rows());
+  FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
+  FUGO_ASSIGN(const auto rows, site.ledger->key_rows());
   Outcome outcome;
   outcome.document = {{"token", role_name(role)}, {"keys", Json::array()}};
   Table table({"KEY", "STATE", "CREATED", "FINGERPRINT",
@@ -34,7 +34,7 @@ Result<Outcome> list(Context& context) {
     const char* state_text = state_name(row.state);
     const bool fingerprinted = expected_key(row).fingerprint.has_value();
     bool as_expected = false;
-    const auto where = presence(site->token(), row, as_expected);
+    const auto where = presence(*site.token, row, as_expected);
     outcome.document["keys"].push_back(
         {{"label", row.label},
          {"version", row.version},

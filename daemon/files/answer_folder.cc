@@ -1,10 +1,8 @@
 #include "daemon/files/answer_folder.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
 #include <system_error>
 
@@ -17,7 +15,6 @@ namespace {
 
 constexpr const char* kRejectsName = "rejects.csv";
 constexpr const char* kSummaryName = "summary.json";
-constexpr const char* kAcknowledgedName = "acknowledged.json";
 constexpr std::size_t kFilesAtATime = 64;
 constexpr std::size_t kMaxSummaryBytes = 64U << 20U;
 
@@ -53,21 +50,6 @@ Result<std::vector<FileNote>> read_notes(const std::filesystem::path& folder) {
   return notes;
 }
 
-Result<std::set<std::string>> read_acknowledged(const std::filesystem::path& folder) {
-  std::set<std::string> codes;
-  std::error_code error;
-  if (!std::filesystem::exists(folder / kAcknowledgedName, error) && !error) return codes;
-  FUGO_ASSIGN(const auto document, read_json(folder / kAcknowledgedName));
-  const auto agencies = document.find("agencies");
-  if (agencies == document.end() || !agencies->is_array())
-    return not_ours(folder / kAcknowledgedName);
-  for (const auto& code : *agencies) {
-    if (!code.is_string()) return not_ours(folder / kAcknowledgedName);
-    codes.insert(code.get<std::string>());
-  }
-  return codes;
-}
-
 // The CSV files that are in the folder, hashed.
 Result<std::vector<FileNote>> hash_files(const std::filesystem::path& folder) {
   std::error_code error;
@@ -86,17 +68,22 @@ Result<std::vector<FileNote>> hash_files(const std::filesystem::path& folder) {
   return notes;
 }
 
-// Adds what the summary says of acknowledged files that are gone.
-Status add_acknowledged(const std::filesystem::path& folder, std::vector<FileNote>& notes) {
-  FUGO_ASSIGN(const auto codes, read_acknowledged(folder));
-  if (codes.empty()) return {};
+// Adds the file of record symbols, if it is still there.
+Status add_records(const AnswersPlace& place, std::vector<FileNote>& notes) {
+  std::error_code error;
+  if (place.records.empty() || !std::filesystem::exists(records_path(place), error)) return {};
+  FUGO_ASSIGN(const auto sha256, hash_file(records_path(place)));
+  notes.push_back({records_name(place.id), 0, sha256});
+  return {};
+}
+
+// Adds what the summary says of files that were taken away.
+Status add_gone(const std::filesystem::path& folder, std::vector<FileNote>& notes) {
   FUGO_ASSIGN(auto told, read_notes(folder));
   std::set<std::string> there;
   for (const auto& note : notes) there.insert(note.name);
   for (auto& note : told)
-    if (there.count(note.name) == 0 && note.name.ends_with(".csv") &&
-        codes.count(note.name.substr(0, note.name.size() - 4)) != 0)
-      notes.push_back(std::move(note));
+    if (there.count(note.name) == 0) notes.push_back(std::move(note));
   return {};
 }
 
@@ -110,6 +97,16 @@ std::filesystem::path temporary_answers_path(const std::filesystem::path& direct
                                              const std::string& id) {
   return directory / ("." + id + ".tmp");
 }
+
+std::filesystem::path records_path(const AnswersPlace& place) {
+  return place.records / (place.id + ".csv");
+}
+
+std::filesystem::path temporary_records_path(const AnswersPlace& place) {
+  return place.records / ("." + place.id + ".csv.tmp");
+}
+
+std::string records_name(const std::string& id) { return "records/" + id + ".csv"; }
 
 Result<Sha256> digest_of_notes(std::vector<FileNote>& notes) {
   std::sort(notes.begin(), notes.end(),
@@ -162,6 +159,13 @@ nlohmann::ordered_json file_notes(const std::vector<FileNote>& notes) {
 Status publish_answers(const AnswersPlace& place) {
   const auto from = temporary_answers_path(place.directory, place.id);
   std::error_code error;
+  if (!place.records.empty()) {
+    const auto records = temporary_records_path(place);
+    if (std::filesystem::exists(records, error) || error)
+      FUGO_TRY(rename_durably(records, records_path(place)));
+    else
+      FUGO_TRY(sync_directory(place.records));
+  }
   if (!std::filesystem::exists(from, error) && !error) return sync_directory(place.directory);
   return rename_durably(from, answers_path(place.directory, place.id));
 }
@@ -169,7 +173,8 @@ Status publish_answers(const AnswersPlace& place) {
 Status check_published(const AnswersPlace& place, const std::array<std::uint8_t, 32>& digest) {
   const auto folder = answers_path(place.directory, place.id);
   FUGO_ASSIGN(auto notes, hash_files(folder));
-  FUGO_TRY(add_acknowledged(folder, notes));
+  FUGO_TRY(add_records(place, notes));
+  FUGO_TRY(add_gone(folder, notes));
   FUGO_ASSIGN(const auto found, digest_of_notes(notes));
   if (found == digest) return {};
   return fail(ErrorCode::kRefused, "the answer files are not those that were made for this request",
@@ -185,38 +190,6 @@ Result<std::uint64_t> count_answer_files(const AnswersPlace& place) {
       std::count_if(notes.begin(), notes.end(), [](const FileNote& note) {
         return note.name != kRejectsName && note.name.find('/') == std::string::npos;
       }));
-}
-
-Status acknowledge_answer(const std::filesystem::path& directory, const std::string& id,
-                          const std::string& agency) {
-  const auto folder = answers_path(directory, id);
-  std::error_code error;
-  if (!std::filesystem::exists(folder, error))
-    return fail(ErrorCode::kRefused, "there are no answers to request " + id, directory.string(),
-                "check the id of the request");
-  FUGO_ASSIGN(auto codes, read_acknowledged(folder));
-  const std::string name = agency + ".csv";
-  if (codes.count(agency) == 0) {
-    FUGO_ASSIGN(const auto notes, read_notes(folder));
-    const bool named = std::any_of(notes.begin(), notes.end(),
-                                   [&](const FileNote& note) { return note.name == name; });
-    if (!named || name == kRejectsName)
-      return fail(ErrorCode::kRefused, "no answers to request " + id + " were for agency " + agency,
-                  folder.string(), "check the agency's code");
-    codes.insert(agency);
-    const nlohmann::ordered_json document = {
-        {"format", "fugo-acknowledged"}, {"version", 1}, {"agencies", codes}};
-    FUGO_TRY(write_durably(folder / kAcknowledgedName, as_bytes(document.dump(2) + "\n")));
-  }
-  if (::unlink((folder / name).c_str()) != 0 && errno != ENOENT)
-    return fail_errno("cannot remove", (folder / name).string(), errno);
-  return sync_directory(folder);
-}
-
-Result<std::vector<std::string>> acknowledged_answers(const std::filesystem::path& directory,
-                                                      const std::string& id) {
-  FUGO_ASSIGN(const auto codes, read_acknowledged(answers_path(directory, id)));
-  return std::vector<std::string>(codes.begin(), codes.end());
 }
 
 }  // namespace fugo::daemon

@@ -1,4 +1,4 @@
-// The folder of a job's answers: what all kinds put into it, publishing, and acknowledgement.
+// The folder of a job's answers: what all kinds put into it, publishing, and checking.
 #pragma once
 
 #include <array>
@@ -14,10 +14,12 @@
 
 namespace fugo::daemon {
 
-// AnswersPlace is where a job's answers appear: DIR/<id>/.
+// AnswersPlace is where a job's answers appear: DIR/<id>/, and RECORDS/<id>.csv for the kinds that
+// tell the site about record symbols.
 struct AnswersPlace {
   std::filesystem::path directory;
   std::string id;
+  std::filesystem::path records = {};  // empty: none
 };
 
 // answers_path and temporary_answers_path name the folders of a job: DIR/<id> and DIR/.<id>.tmp.
@@ -25,6 +27,12 @@ struct AnswersPlace {
                                                  const std::string& id);
 [[nodiscard]] std::filesystem::path temporary_answers_path(const std::filesystem::path& directory,
                                                            const std::string& id);
+
+// records_path and temporary_records_path name the file of record symbols; records_name is how the
+// summary calls it.
+[[nodiscard]] std::filesystem::path records_path(const AnswersPlace& place);
+[[nodiscard]] std::filesystem::path temporary_records_path(const AnswersPlace& place);
+[[nodiscard]] std::string records_name(const std::string& id);
 
 // FileNote is what the summary says of one CSV file.
 struct FileNote {
@@ -47,27 +55,19 @@ struct FileNote {
 [[nodiscard]] nlohmann::ordered_json reject_counts(const RejectList& rejects);
 [[nodiscard]] nlohmann::ordered_json file_notes(const std::vector<FileNote>& notes);
 
-// publish_answers renames DIR/.<id>.tmp to DIR/<id> and syncs DIR. When there is no DIR/.<id>.tmp
-// the rename had happened before: success. kIo when DIR/<id> is there and cannot be replaced.
+// publish_answers renames RECORDS/.<id>.csv.tmp and then DIR/.<id>.tmp to their names, and syncs
+// both directories. What has no temporary name had been renamed before: success. kIo when DIR/<id>
+// is there and cannot be replaced.
 [[nodiscard]] Status publish_answers(const AnswersPlace& place);
 
 // check_published is kRefused, saying so, when the CSV files in DIR/<id> are not those of `digest`
-// (WrittenAnswers::digest). Files that were acknowledged count as summary.json has them.
+// (WrittenAnswers::digest). A file that summary.json names and that is not there was taken away by
+// its receiver, and counts as the summary has it: it is not made again.
 [[nodiscard]] Status check_published(const AnswersPlace& place,
                                      const std::array<std::uint8_t, 32>& digest);
 
 // count_answer_files is the number of agencies' files that were made, those included that were
-// acknowledged since; 0 when the folder is not there.
+// taken away since; 0 when the folder is not there.
 [[nodiscard]] Result<std::uint64_t> count_answer_files(const AnswersPlace& place);
-
-// acknowledge_answer destroys the file of one agency, which has received it. It is noted in
-// acknowledged.json, durably, before the file goes; doing it twice is success. kRefused when the
-// folder is not there or the agency had no file in it.
-[[nodiscard]] Status acknowledge_answer(const std::filesystem::path& directory,
-                                        const std::string& id, const std::string& agency);
-
-// acknowledged_answers lists the codes of the agencies whose files were acknowledged, sorted.
-[[nodiscard]] Result<std::vector<std::string>> acknowledged_answers(
-    const std::filesystem::path& directory, const std::string& id);
 
 }  // namespace fugo::daemon

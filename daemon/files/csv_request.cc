@@ -38,7 +38,9 @@ class CsvRequest final : public Request {
 
   const RequestHead& head() const override { return head_; }
   Result<Survey> survey(const SurveyOptions& options) override {
-    FUGO_ASSIGN(auto survey, survey_rows(text_, head_, options));
+    SurveyOptions mine = options;
+    mine.rules.kind = head_.kind;
+    FUGO_ASSIGN(auto survey, survey_rows(text_, head_, mine));
     FUGO_TRY(check_unchanged());
     return survey;
   }
@@ -141,22 +143,31 @@ Status CsvRequest::read(const Survey& survey, const RowRules& rules, std::uint64
   if (segment.codes.size() < segment.rows) {
     FUGO_ASSIGN(segment.codes, SecretArray<std::uint64_t>::create(segment.rows));
   }
+  if (head_.kind == keystore::JobKind::kChange && segment.new_codes.size() < segment.rows) {
+    FUGO_ASSIGN(segment.new_codes, SecretArray<std::uint64_t>::create(segment.rows));
+  }
   if (segment.rows == 0) return check_unchanged();
   seek(survey, first_row);
   const std::size_t end =
       static_cast<std::size_t>(text_.rows.data() - text_.file.data()) + text_.rows.size();
   Lines lines(text_.file.substr(next_.offset, end - next_.offset));
   std::string_view line;
-  IssueRow row;
+  RequestRow row;
+  RowRules mine = rules;
+  mine.kind = head_.kind;
   for (const std::uint64_t stop = first_row + segment.rows; next_.row < stop; ++next_.row) {
     if (!lines.next(line)) break;
-    if (survey.is_duplicate(next_.row) || !check_row(line, rules, row)) continue;
-    segment.codes[segment.agencies.size()] = row.code;
-    segment.agencies.push_back(row.agency);
-    segment.processing_numbers.push_back(row.processing_number);
+    if (survey.is_duplicate(next_.row) || !check_row(line, mine, row)) continue;
+    segment.codes[segment.size()] = row.code;
+    if (head_.kind == keystore::JobKind::kIssue) {
+      segment.agencies.push_back(row.agency);
+      segment.processing_numbers.push_back(row.processing_number);
+    } else if (head_.kind == keystore::JobKind::kChange) {
+      segment.new_codes[segment.size()] = row.new_code;
+    }
     segment.lines.push_back(next_.row + kFirstRowLine);
   }
-  wipe(&row.code, sizeof(row.code));
+  wipe_codes(row);
   next_.offset = static_cast<std::uint64_t>(lines.rest() - text_.file.data());
   return check_unchanged();
 }

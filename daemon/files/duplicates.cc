@@ -69,7 +69,7 @@ class Finder {
   std::atomic<bool> found_{false};
 };
 
-HashedRow hash_row(const IssueRow& row, std::uint64_t number, const SecretBytes<32>& key) {
+HashedRow hash_row(const RequestRow& row, std::uint64_t number, const SecretBytes<32>& key) {
   std::array<std::uint8_t, 2 + kMaxProcessingNumberLength> text;
   store_be(text.data(), row.agency);
   std::memcpy(text.data() + 2, row.processing_number.data(), row.processing_number.size());
@@ -92,7 +92,7 @@ Status Finder::hash_piece(std::size_t index) {
   };
   Lines lines(pieces_.piece(index));
   std::string_view line;
-  IssueRow row;
+  RequestRow row;
   std::uint64_t number = survey_.marks[index].row;
   for (; lines.next(line); ++number) {
     if (!check_row(line, options_.rules, row)) continue;
@@ -101,7 +101,7 @@ Status Finder::hash_piece(std::size_t index) {
     batches[share].push_back(hashed);
     if (batches[share].size() == kBatch) FUGO_TRY(hand_over(share));
   }
-  wipe(&row.code, sizeof(row.code));
+  wipe_codes(row);
   for (std::size_t i = 0; i < shares_.size(); ++i) FUGO_TRY(hand_over(i));
   return {};
 }
@@ -129,7 +129,7 @@ Status Finder::reject_in_piece(std::size_t index) {
   const std::uint64_t first = survey_.marks[index].row;
   Lines lines(pieces_.piece(index));
   std::string_view line;
-  IssueRow row;
+  RequestRow row;
   for (std::uint64_t number = first; lines.next(line); ++number) {
     if (((bits_[number / 64] >> (number % 64)) & 1U) == 0) continue;
     if (!check_row(line, options_.rules, row))
@@ -138,7 +138,7 @@ Status Finder::reject_in_piece(std::size_t index) {
     FUGO_TRY(survey_.rejects.add(
         {number + kFirstRowLine, RejectReason::kDuplicateProcessingNumber, row.processing_number}));
   }
-  wipe(&row.code, sizeof(row.code));
+  wipe_codes(row);
   return {};
 }
 

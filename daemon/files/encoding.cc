@@ -1,10 +1,12 @@
 #include "daemon/files/encoding.h"
 
 #include <fmt/format.h>
+#include <iconv.h>
 #include <uchardet/uchardet.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 
@@ -61,6 +63,52 @@ std::string iconv_hint(const std::filesystem::path& path, const std::string& enc
                      encoding.empty() ? "ENCODING" : encoding, quoted(path), quoted(converted));
 }
 
+// valid_in tells whether iconv reads a text, its last character perhaps cut off, in an encoding.
+bool valid_in(const char* encoding, std::string_view text) {
+  const auto converter = ::iconv_open("UTF-8", encoding);
+  if (converter == reinterpret_cast<iconv_t>(-1)) return false;
+  std::string from(text);
+  std::array<char, 4096> out{};
+  char* in = from.data();
+  std::size_t left = from.size();
+  bool valid = true;
+  while (valid && left > 0) {
+    char* to = out.data();
+    std::size_t room = out.size();
+    const bool done = ::iconv(converter, &in, &left, &to, &room) != static_cast<std::size_t>(-1);
+    if (!done && errno == EINVAL) break;
+    valid = done || errno == E2BIG;
+  }
+  ::iconv_close(converter);
+  return valid;
+}
+
+// has_c1_controls finds bytes that EUC-JP's iconv lets pass as control characters, and that nobody
+// writes; 8E and 8F begin characters.
+bool has_c1_controls(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    return byte >= 0x80 && byte <= 0xA0 && byte != 0x8E && byte != 0x8F;
+  });
+}
+
+// japanese_or decides between the two encodings of old Japanese systems where a text is too short
+// for uchardet, whose `guess` stays when it is neither; empty when it could well be both.
+std::string japanese_or(const std::string& guess, std::string_view text) {
+  const bool windows = valid_in("CP932", text);  // Shift_JIS, and what vendors added to it
+  const bool euc_jp = valid_in("EUC-JP", text) && !has_c1_controls(text);
+  if (windows && euc_jp) return {};
+  if (windows) return valid_in("SHIFT_JIS", text) ? "SHIFT_JIS" : "CP932";
+  return euc_jp ? "EUC-JP" : guess;
+}
+
+bool is_western(std::string_view name) {
+  constexpr std::array<std::string_view, 5> kPrefixes = {"WINDOWS-", "ISO-8859-", "MAC", "IBM",
+                                                         "KOI8"};
+  return name.empty() || std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                                     [&](auto prefix) { return name.starts_with(prefix); });
+}
+
 struct Mark {
   std::string_view bytes, encoding;
 };
@@ -95,7 +143,10 @@ std::string guess_encoding(std::string_view text) {
     return {};
   uchardet_data_end(detector.get());
   std::string name = uchardet_get_charset(detector.get());
-  return name == "UTF-8" || name == "ASCII" ? std::string() : name;
+  if (name == "UTF-8" || name == "ASCII") return {};
+  // A few characters of Japanese look like any Western encoding, in which every byte is something.
+  if (is_western(name)) return japanese_or(name, text);
+  return name;
 }
 
 Status check_start(std::string_view file, const std::filesystem::path& path) {

@@ -27,19 +27,20 @@ constexpr std::array<KindRow, 3> kKinds = {{
 
 // Fields are the values of the first line, as they stand there.
 struct Fields {
-  std::optional<std::string_view> version, id, kind, environment, records;
+  std::optional<std::string_view> version, id, kind, environment, records, join;
 };
 struct FieldRow {
   std::string_view name;
   std::optional<std::string_view> Fields::*value;
   bool required;
 };
-constexpr std::array<FieldRow, 5> kFields = {{
+constexpr std::array<FieldRow, 6> kFields = {{
     {"version", &Fields::version, true},
     {"id", &Fields::id, true},
     {"kind", &Fields::kind, true},
     {"environment", &Fields::environment, false},
     {"records", &Fields::records, true},
+    {"join", &Fields::join, false},
 }};
 
 tl::unexpected<Error> refuse(std::string what, const std::filesystem::path& path,
@@ -125,6 +126,13 @@ Result<RequestHead> parse_head(std::string_view line, const std::filesystem::pat
   if (!records)
     return refuse("the number of records is not a number without sign or leading zeros", path);
   head.records = *records;
+  if (fields.join) {
+    if (head.kind != keystore::JobKind::kChange)
+      return refuse("the first line has the field \"join\", which only kind change has", path);
+    if (*fields.join != "yes")
+      return refuse("the field \"join\" is not yes", path, "write join=yes, or leave it out");
+    head.join = true;
+  }
   return head;
 }
 

@@ -33,6 +33,8 @@ struct RequestHead {
 struct RowRules {
   const AgencyTable* agencies = nullptr;  // must outlive the request
   bool check_digits = true;
+  std::vector<std::string> reasons = {};               // kind delete: the codes that a row may give
+  keystore::JobKind kind = keystore::JobKind::kIssue;  // set by the request itself
 };
 
 struct SurveyOptions {
@@ -75,7 +77,8 @@ struct Survey {
   }
 };
 
-// Segment is the accepted rows of a range of rows, as columns: item i of each is one row. Made
+// Segment is the accepted rows of a range of rows, as columns: item i of each is one row; columns
+// that the kind does not have are empty. Made
 // once and read into again and again, since secret memory is dear to allocate.
 struct Segment {
   std::uint64_t first_row = 0;  // of the file, from 0
@@ -83,13 +86,18 @@ struct Segment {
   std::vector<keystore::AgencyNumber> agencies;
   std::vector<std::string_view> processing_numbers;  // valid as long as the request is open
   std::vector<std::uint64_t> lines;                  // of the file, from 1
-  SecretArray<std::uint64_t> codes;                  // room for as many rows as were ever read
+  // Room for as many rows as were ever read: resident codes (of a change the old ones).
+  SecretArray<std::uint64_t> codes, new_codes;
 
   // size is the number of accepted rows.
-  [[nodiscard]] std::size_t size() const { return agencies.size(); }
+  [[nodiscard]] std::size_t size() const { return lines.size(); }
   // resident_codes are the first size() codes, as numbers below 10^11.
   [[nodiscard]] std::span<const std::uint64_t> resident_codes() const {
     return codes.span().first(size());
+  }
+  // new_resident_codes: of a change only.
+  [[nodiscard]] std::span<const std::uint64_t> new_resident_codes() const {
+    return new_codes.span().first(size());
   }
 };
 
@@ -106,8 +114,8 @@ class Request {
 
   // survey looks at every byte once, and at rows a second time when processing numbers of an
   // agency do not ascend. kRefused with `where` = "file:line" when the whole file must be refused:
-  // another environment, a byte that is not UTF-8, another number of rows than `records`. kinds
-  // other than issue are kRefused for now. Rows that cannot be applied are in Survey::rejects.
+  // another environment, a byte that is not UTF-8, another number of rows than `records`. Rows that
+  // cannot be applied are in Survey::rejects.
   [[nodiscard]] virtual Result<Survey> survey(const SurveyOptions& options) = 0;
 
   // read fills `segment` with the accepted rows among [first_row, first_row + rows); rows behind

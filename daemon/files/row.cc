@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 
 namespace fugo::daemon {
 namespace {
@@ -50,13 +51,13 @@ bool showable(std::string_view field) {
   return !field.starts_with('-') && !may_hold_resident_code(field);
 }
 
-bool reject(IssueRow& row, RejectReason reason) {
+bool reject(RequestRow& row, RejectReason reason) {
   row.reason = reason;
   return false;
 }
 
 // classify is check_row for rows that the quick way does not accept: the same rules, spelled out.
-bool classify(std::string_view line, const RowRules& rules, IssueRow& row) {
+bool classify(std::string_view line, const RowRules& rules, RequestRow& row) {
   row = {};
   if (line.size() > kMaxLineBytes) return reject(row, RejectReason::kMalformedRow);
   if (std::any_of(line.begin(), line.end(), [](char c) { return is(c, kMalformed); }))
@@ -86,9 +87,39 @@ bool classify(std::string_view line, const RowRules& rules, IssueRow& row) {
   return true;
 }
 
+// read_code reads a resident code; a reason when it is none.
+std::optional<RejectReason> read_code(std::string_view field, const RowRules& rules,
+                                      std::uint64_t& code) {
+  if (!is_resident_code(field)) return RejectReason::kBadResidentCode;
+  if (rules.check_digits && !check_digit_agrees(field.data())) return RejectReason::kBadCheckDigit;
+  code = 0;
+  for (const char c : field) code = code * 10 + static_cast<unsigned>(c - '0');
+  return std::nullopt;
+}
+
+// check_two_fields is check_row for the kinds that have two columns, the first a resident code.
+bool check_two_fields(std::string_view line, const RowRules& rules, RequestRow& row) {
+  row = {};
+  if (line.size() > kMaxLineBytes ||
+      std::any_of(line.begin(), line.end(), [](char c) { return is(c, kMalformed); }) ||
+      std::count(line.begin(), line.end(), ',') != 1)
+    return reject(row, RejectReason::kMalformedRow);
+  const std::size_t comma = line.find(',');
+  const std::string_view second = line.substr(comma + 1);
+  if (const auto wrong = read_code(line.substr(0, comma), rules, row.code))
+    return reject(row, *wrong);
+  if (rules.kind == keystore::JobKind::kChange) {
+    if (const auto wrong = read_code(second, rules, row.new_code)) return reject(row, *wrong);
+    return true;
+  }
+  if (std::find(rules.reasons.begin(), rules.reasons.end(), second) != rules.reasons.end())
+    return true;
+  return reject(row, RejectReason::kBadReason);
+}
+
 // accept_quickly accepts most rows that are in order, in one walk over the bytes; false says
 // nothing about the row.
-bool accept_quickly(std::string_view line, const RowRules& rules, IssueRow& row) {
+bool accept_quickly(std::string_view line, const RowRules& rules, RequestRow& row) {
   const char* at = line.data();
   const char* const end = at + line.size();
   while (at != end && is(*at, kNumber)) ++at;
@@ -118,6 +149,12 @@ bool accept_quickly(std::string_view line, const RowRules& rules, IssueRow& row)
 
 }  // namespace
 
+bool is_delete_reason(std::string_view text) {
+  return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
+    return is(c, kDigit) || (c >= 'a' && c <= 'z') || c == '_';
+  });
+}
+
 bool check_digit_agrees(const char* digits) {
   // Weights from the left; r = sum mod 11; the digit is 0 if r <= 1, else 11 - r.
   constexpr std::array<unsigned, 10> kWeights = {5, 4, 3, 2, 7, 6, 5, 4, 3, 2};
@@ -133,7 +170,18 @@ bool may_hold_resident_code(std::string_view text) {
   return digits >= static_cast<std::ptrdiff_t>(kResidentCodeDigits) - 1;
 }
 
-bool check_row(std::string_view line, const RowRules& rules, IssueRow& row) {
+std::string hide_resident_codes(std::string text) {
+  for (auto at = text.begin(); at != text.end();) {
+    const auto digit = [](char c) { return is(c, kDigit); };
+    const auto first = std::find_if(at, text.end(), digit);
+    at = std::find_if_not(first, text.end(), digit);
+    if (static_cast<std::size_t>(at - first) == kResidentCodeDigits) std::fill(first, at, 'x');
+  }
+  return text;
+}
+
+bool check_row(std::string_view line, const RowRules& rules, RequestRow& row) {
+  if (rules.kind != keystore::JobKind::kIssue) return check_two_fields(line, rules, row);
   return accept_quickly(line, rules, row) || classify(line, rules, row);
 }
 

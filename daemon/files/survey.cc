@@ -156,8 +156,8 @@ void Surveyor::look_at_piece(std::size_t index, OrderTracker& order, PieceResult
   const std::string_view piece = pieces_.piece(index);
   Lines lines(piece);
   std::string_view line;
-  IssueRow row;
-  bool watch_order = ascending_;
+  RequestRow row;
+  bool watch_order = ascending_ && options_.rules.kind == keystore::JobKind::kIssue;
   order.begin();
   for (; lines.next(line); ++result.rows) {
     if (check_row(line, options_.rules, row)) {
@@ -180,7 +180,7 @@ void Surveyor::look_at_piece(std::size_t index, OrderTracker& order, PieceResult
           static_cast<std::uint32_t>(row.processing_number.data() - piece.data());
     result.rejects.push_back(reject);
   }
-  wipe(&row.code, sizeof(row.code));
+  wipe_codes(row);
 }
 
 Status Surveyor::put_in_order(std::size_t index, PieceResult&& result) {
@@ -271,9 +271,6 @@ std::string_view Pieces::piece(std::size_t i) const {
 
 Result<Survey> survey_rows(const RequestText& text, const RequestHead& head,
                            const SurveyOptions& options) {
-  if (head.kind != keystore::JobKind::kIssue)
-    return fail(ErrorCode::kRefused, "this is not a request of kind issue",
-                text.path.string() + ":1", "use the command of its kind");
   return Surveyor(text, head, options).run();
 }
 

@@ -20,7 +20,7 @@ struct RequestText {
   std::string_view rows;       // the rows: behind the header, without one empty line at the end
 };
 
-// survey_rows does what Request::survey says. The head's kind must be issue.
+// survey_rows does what Request::survey says. options.rules.kind must be the head's.
 [[nodiscard]] Result<Survey> survey_rows(const RequestText& text, const RequestHead& head,
                                          const SurveyOptions& options);
 

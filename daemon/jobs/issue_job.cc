@@ -53,7 +53,12 @@ Status IssueJob::work_through(bool make_missing) {
     keystore::SegmentRow segment;
     segment.first_row = all[number].first_row;
     segment.rows = all[number].rows;
-    return issuer_->issue(rows, segment, options_.actor, job_);
+    const auto started = std::chrono::steady_clock::now();
+    auto outcome = issuer_->issue(rows, segment, options_.actor, job_);
+    if (outcome && options_.segment_committed)
+      options_.segment_committed(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+    return outcome;
   };
   FUGO_TRY(pipeline_->run(all, work));
   tell("answering", job_.rows, job_.rows);
@@ -78,21 +83,6 @@ Status IssueJob::find_rejects() {
                                     segment.processing_numbers[row]}));
   }
   return {};
-}
-
-nlohmann::json IssueJob::counts() const {
-  return {{"request", job_.id},
-          {"rows", job_.rows},
-          {"new", job_.count_new},
-          {"existing", job_.count_existing},
-          {"rejected", job_.count_rejected},
-          {"people_new", job_.people_new}};
-}
-
-void IssueJob::fill(JobReport& report) const {
-  report.count_new = job_.count_new;
-  report.count_existing = job_.count_existing;
-  report.people_new = job_.people_new;
 }
 
 }  // namespace fugo::daemon

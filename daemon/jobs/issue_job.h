@@ -17,8 +17,6 @@ class IssueJob final : public Job {
   Status prepare() override;
   Result<WrittenAnswers> make_answers(bool make_missing) override;
   Status find_rejects() override;
-  nlohmann::json counts() const override;
-  void fill(JobReport& report) const override;
 
   // ranges lists the committed segments, then what is left of the file cut by today's setting.
   [[nodiscard]] std::vector<SegmentRange> ranges(

@@ -40,9 +40,14 @@ struct JobOptions {
   unsigned reject_limit_percent = 10;     // and more than this part of the rows
   std::vector<std::string> delete_reasons = {"clerical_error"};
 
+  std::optional<keystore::JobKind> only_kind;  // another kind is refused
+
   // Called now and then, by one thread at a time: what is being done ("reading", "issuing",
   // "changing", "deleting", "answering"), rows done and rows in all.
   std::function<void(const char* stage, std::uint64_t done, std::uint64_t total)> progress;
+  // Called from the thread that runs the job when a segment was committed: how long it took, from
+  // its rows in memory on.
+  std::function<void(double seconds)> segment_committed;
   // Asked between steps and several times a second, from any thread of the job, one at a time. Its
   // first error ends the run and is what the run returns; what was committed stays, and a later
   // run goes on. It also says that the ledger stays open: merges are not waited for at the end.

@@ -47,11 +47,10 @@ Result<JobReport> Job::run() {
   if (job_.state == JobState::kRunning) {
     FUGO_TRY(before_commit());
     FUGO_ASSIGN(const auto written, make_answers(/*make_missing=*/true));
-    answer_files_ = written.agencies;
     FUGO_TRY(before_commit());
     FUGO_TRY(commit_answers(written));
   }
-  FUGO_TRY(end_job(site_, options_, job_, counts().dump()));
+  FUGO_TRY(end_job(site_, options_, job_));
   return report();
 }
 
@@ -96,6 +95,7 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
   FUGO_ASSIGN(agencies_,
               AgencyTable::create(pinned ? registry_of(site_, *known_) : site_.agencies()));
   rules_.agencies = &agencies_;
+  rules_.reasons = options_.delete_reasons;
   rules_.check_digits = pinned ? known_->check_digits : options_.check_digits;
   const auto keys = site_.ledger().keys();
   SurveyOptions options;
@@ -120,7 +120,7 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
     return fail(ErrorCode::kRefused,
                 "the id " + survey_.head.id + " was used before with other content",
                 options_.request.string() + ":1", "give the request an id of its own");
-  return {};
+  return admissible();
 }
 
 // The first rejects, for a check: line and reason, nothing of the row.
@@ -188,7 +188,7 @@ Status Job::refuse_other_open_job(const keystore::LedgerState& state) const {
   if (state.open_job == 0) return {};
   FUGO_ASSIGN(auto open, site_.ledger().job(state.open_job));
   if (open.cancelled && open.state == JobState::kRunning)
-    return cancel_job(site_, open, options_.actor);
+    return cancel_job(site_, options_, open, options_.actor);
   return fail(ErrorCode::kRefused, "request " + open.id + " has been started and not finished",
               options_.request.string(),
               "run that request again first, or give it up by fugo jobs cancel " + open.id);
@@ -212,24 +212,35 @@ void Job::pin(const keystore::LedgerState& state) {
   job_.accept_rejects = options_.accept_rejects;
 }
 
+Status Job::refuse_answers_there() const {
+  const auto where = place();
+  const auto folder = answers_path(where.directory, where.id);
+  if (is_there(folder))
+    return fail(ErrorCode::kRefused, "is there already", folder.string(),
+                "move it away or choose another --out");
+  if (!where.records.empty() && is_there(records_path(where)))
+    return fail(ErrorCode::kRefused, "is there already", records_path(where).string(),
+                "move it away, or give the request another id");
+  return {};
+}
+
 // A request that is new or was approved: its row pins everything that the answers depend on.
 Status Job::start() {
   FUGO_TRY(before_commit());
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   FUGO_TRY(refuse_other_open_job(state));
-  const auto folder = answers_path(options_.output_directory, survey_.head.id);
-  if (is_there(folder))
-    return fail(ErrorCode::kRefused, "is there already", folder.string(),
-                "move it away or choose another --out");
   pin(state);
+  FUGO_TRY(refuse_answers_there());
   job_.state = JobState::kRunning;
   job_.count_rejected = 0;
   return commit([&](keystore::Update& update) -> Status {
     if (update.state().registry_version != site_.registry_version())
       return fail(ErrorCode::kRefused, "the registries were changed while the request was read",
                   options_.request.string(), "run it again");
-    return update.append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".start",
-                                 nlohmann::json{{"request", job_.id}, {"rows", job_.rows}}.dump());
+    return update.append_journal(
+        options_.actor, std::string(job_kind_name(job_.kind)) + ".start",
+        nlohmann::json{{"request", job_.id}, {"rows", job_.rows}, {"approved", job_.hold_reason}}
+            .dump());
   });
 }
 
@@ -270,9 +281,7 @@ Status Job::before_commit() {
   auto ordered = look_at_orders(site_, job_);
   if (ordered || stop_of(ordered.error()) != JobStop::kCancelled || job_.number == 0)
     return ordered;
-  FUGO_TRY(cancel_job(site_, job_, options_.actor));
-  std::error_code ignored;
-  std::filesystem::remove_all(temporary_answers_path(options_.output_directory, job_.id), ignored);
+  FUGO_TRY(cancel_job(site_, options_, job_, options_.actor));
   return ordered;
 }
 
@@ -318,7 +327,11 @@ AnswerHead Job::answer_head() const {
   return head;
 }
 
-AnswersPlace Job::place() const { return {options_.output_directory, job_.id}; }
+AnswersPlace Job::place() const {
+  AnswersPlace here = answers_place(options_, job_);
+  here.directory = options_.output_directory;  // a repeat may ask for another
+  return here;
+}
 
 // A request that was answered before: answered again by reading only.
 Result<JobReport> Job::repeat() {
@@ -327,7 +340,14 @@ Result<JobReport> Job::repeat() {
   if (is_there(folder)) {
     FUGO_TRY(check_published(place(), job_.answers_digest));
   } else {
-    FUGO_ASSIGN(const auto written, make_again());
+    auto made = make_again();
+    if (!made) {
+      Error error = std::move(made).error();
+      // It is about this request, wherever in the ledger it was met.
+      if (error.code == ErrorCode::kRefused && going_()) error.where = options_.request.string();
+      return tl::unexpected(std::move(error));
+    }
+    const WrittenAnswers& written = *made;
     if (written.digest != job_.answers_digest) {
       std::error_code ignored;
       std::filesystem::remove_all(temporary_answers_path(options_.output_directory, job_.id),
@@ -345,12 +365,7 @@ Result<JobReport> Job::repeat() {
 }
 
 Result<JobReport> Job::report() {
-  report_.id = job_.id;
-  report_.kind = job_.kind;
-  report_.rows = job_.rows;
-  report_.count_rejected = job_.count_rejected;
-  report_.symbol_version = job_.generation;
-  fill(report_);
+  fill_report(job_, report_);
   const RejectCounts& counts = survey_.rejects.counts();
   for (std::size_t reason = 1; reason < counts.size(); ++reason)
     if (counts[reason] != 0)
@@ -359,6 +374,7 @@ Result<JobReport> Job::report() {
   if (job_.state != JobState::kHeld && !job_.output_directory.empty()) {
     report_.answers = answers_path(options_.output_directory, job_.id);
     FUGO_ASSIGN(report_.agencies, count_answer_files(place()));
+    if (job_.kind != keystore::JobKind::kIssue) report_.records = records_path(place());
   }
   report_.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();

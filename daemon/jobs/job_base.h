@@ -51,11 +51,8 @@ class Job {
   [[nodiscard]] virtual Status find_rejects() = 0;
   // needs lists what must be approved; this one: too many rejects.
   [[nodiscard]] virtual std::vector<Need> needs() const;
-  // has_records tells whether the kind's answers include a file of record aliases.
-  [[nodiscard]] virtual bool has_records() const { return false; }
-  // counts are the kind's own figures, for the journal.
-  [[nodiscard]] virtual nlohmann::json counts() const = 0;
-  virtual void fill(JobReport& report) const = 0;
+  // admissible refuses a file as a whole for what the kind cannot do.
+  [[nodiscard]] virtual Status admissible() const { return {}; }
 
   void tell(const char* stage, std::uint64_t done, std::uint64_t total) const {
     if (options_.progress) options_.progress(stage, done, total);
@@ -78,7 +75,6 @@ class Job {
   RowRules rules_;
   Survey survey_;
   keystore::JobRow job_;
-  std::uint64_t answer_files_ = 0;  // known once they were written
 
  private:
   [[nodiscard]] Status look(const std::filesystem::path& temporary_directory);
@@ -87,6 +83,7 @@ class Job {
   [[nodiscard]] Result<bool> approved();
   [[nodiscard]] Status hold(const std::string& reasons);
   [[nodiscard]] Status refuse_other_open_job(const keystore::LedgerState& state) const;
+  [[nodiscard]] Status refuse_answers_there() const;
   [[nodiscard]] Status start();
   [[nodiscard]] Status take_up();
   void pin(const keystore::LedgerState& state);

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/file.h"
-#include "daemon/files/answers.h"
 
 namespace fugo::daemon {
 namespace {
@@ -19,6 +18,25 @@ using keystore::JobState;
 tl::unexpected<Error> stopped(JobStop stop, std::string what, std::string hint) {
   return fail(ErrorCode::kRefused, std::move(what), "ledger", std::move(hint),
               static_cast<std::uint64_t>(stop));
+}
+
+// Counts only: the journal does not say who.
+nlohmann::json counts_of(const JobRow& job) {
+  nlohmann::json counts = {
+      {"request", job.id}, {"rows", job.rows}, {"rejected", job.count_rejected}};
+  switch (job.kind) {
+    case keystore::JobKind::kChange:
+      counts.update({{"changed", job.people_new}, {"joined", job.count_existing}});
+      break;
+    case keystore::JobKind::kDelete:
+      counts.update({{"deleted", job.count_existing}});
+      break;
+    case keystore::JobKind::kIssue:
+      counts.update({{"new", job.count_new},
+                     {"existing", job.count_existing},
+                     {"people_new", job.people_new}});
+  }
+  return counts;
 }
 
 void take_orders(const JobRow& stored, JobRow& job) {
@@ -83,9 +101,18 @@ Status commit_job(engine::Site& site, JobRow& job,
   return update->commit();
 }
 
-Status cancel_job(engine::Site& site, JobRow& job, const keystore::Actor& actor) {
+Status cancel_job(engine::Site& site, const JobOptions& options, JobRow& job,
+                  const keystore::Actor& actor) {
   FUGO_ASSIGN(const auto stored, site.ledger().job(job.number));
   if (stored.state == JobState::kCancelled) return {};
+  const AnswersPlace place = answers_place(options, job);
+  std::error_code error;
+  std::filesystem::remove_all(temporary_answers_path(place.directory, place.id), error);
+  if (!error && !place.records.empty())
+    std::filesystem::remove(temporary_records_path(place), error);
+  if (error)
+    return fail_errno("cannot remove what a given-up job had written", place.directory.string(),
+                      error.value());
   job.state = JobState::kCancelled;
   return commit_job(site, job, [&](keystore::Update& update) {
     return update.append_journal(
@@ -95,19 +122,24 @@ Status cancel_job(engine::Site& site, JobRow& job, const keystore::Actor& actor)
   });
 }
 
+AnswersPlace answers_place(const JobOptions& options, const JobRow& job) {
+  AnswersPlace place{job.output_directory, job.id};
+  if (job.kind != keystore::JobKind::kIssue) place.records = options.records_directory;
+  return place;
+}
+
 Status destroy_request(const std::filesystem::path& request) {
   if (::unlink(request.c_str()) != 0 && errno != ENOENT)
     return fail_errno("cannot remove the request", request.string(), errno);
   return sync_directory(request.parent_path());
 }
 
-Status end_job(engine::Site& site, const JobOptions& options, JobRow& job,
-               const std::string& counts) {
-  if (job.state == JobState::kAnswering) FUGO_TRY(publish_answers({job.output_directory, job.id}));
+Status end_job(engine::Site& site, const JobOptions& options, JobRow& job) {
+  if (job.state == JobState::kAnswering) FUGO_TRY(publish_answers(answers_place(options, job)));
   if (!options.keep_going) FUGO_TRY(finish_merges(site, job));
   const auto note = [&](keystore::Update& update) {
     return update.append_journal(options.actor, std::string(job_kind_name(job.kind)) + ".done",
-                                 counts);
+                                 counts_of(job).dump());
   };
   if (job.state == JobState::kAnswering && job.own_request) {
     job.state = JobState::kAnswered;
@@ -119,6 +151,27 @@ Status end_job(engine::Site& site, const JobOptions& options, JobRow& job,
   return commit_job(site, job, [&](keystore::Update& update) -> Status {
     return noted ? Status{} : note(update);
   });
+}
+
+void fill_report(const JobRow& job, JobReport& report) {
+  report.id = job.id;
+  report.kind = job.kind;
+  report.rows = job.rows;
+  report.count_rejected = job.count_rejected;
+  report.symbol_version = job.generation;
+  switch (job.kind) {
+    case keystore::JobKind::kChange:
+      report.count_changed = job.people_new;
+      report.count_joined = job.count_existing;
+      break;
+    case keystore::JobKind::kDelete:
+      report.count_deleted = job.count_existing;
+      break;
+    case keystore::JobKind::kIssue:
+      report.count_new = job.count_new;
+      report.count_existing = job.count_existing;
+      report.people_new = job.people_new;
+  }
 }
 
 void pin_registry(const engine::Site& site, const keystore::LedgerState& state, JobRow& job) {

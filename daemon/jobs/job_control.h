@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/files/answer_folder.h"
 #include "daemon/jobs/job.h"
 
 namespace fugo::daemon {
@@ -20,14 +21,21 @@ namespace fugo::daemon {
                                 const std::function<Status(keystore::Update&)>& fill = {});
 
 // cancel_job gives a job up: state kCancelled, journaled.
-[[nodiscard]] Status cancel_job(engine::Site& site, keystore::JobRow& job,
-                                const keystore::Actor& actor);
+// What it had written of answers that nobody saw is removed; `options` tells where records go.
+[[nodiscard]] Status cancel_job(engine::Site& site, const JobOptions& options,
+                                keystore::JobRow& job, const keystore::Actor& actor);
 
 // end_job brings a job from state answering or answered to done: answers are published, merges
 // awaited unless there is a keep_going, and the request is destroyed if it is the job's own.
-// `counts` (a JSON object) goes into the journal.
-[[nodiscard]] Status end_job(engine::Site& site, const JobOptions& options, keystore::JobRow& job,
-                             const std::string& counts);
+[[nodiscard]] Status end_job(engine::Site& site, const JobOptions& options, keystore::JobRow& job);
+
+// fill_report puts what a job's row knows into a report. The row has the same counters for every
+// kind: of a change people_new is rows changed and count_existing rows joined; of a delete
+// count_existing is rows deleted.
+void fill_report(const keystore::JobRow& job, JobReport& report);
+
+// answers_place is where a job's answers and record symbols go.
+[[nodiscard]] AnswersPlace answers_place(const JobOptions& options, const keystore::JobRow& job);
 
 // destroy_request unlinks a request file durably; one that is gone is success.
 [[nodiscard]] Status destroy_request(const std::filesystem::path& request);

@@ -1,9 +1,7 @@
 #include "daemon/seeing/log.h"
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <array>
 #include <memory>
 #include <span>
@@ -13,30 +11,6 @@
 
 namespace fugo::daemon {
 namespace {
-
-template <typename Enum>
-struct Word {
-  const char* word;
-  Enum value;
-};
-constexpr std::array<Word<LogLevel>, 4> kLevels = {{{"debug", LogLevel::kDebug},
-                                                    {"info", LogLevel::kInfo},
-                                                    {"warning", LogLevel::kWarning},
-                                                    {"error", LogLevel::kError}}};
-constexpr std::array<Word<LogFormat>, 4> kFormats = {{{"auto", LogFormat::kAuto},
-                                                      {"journal", LogFormat::kJournal},
-                                                      {"text", LogFormat::kText},
-                                                      {"json", LogFormat::kJson}}};
-
-template <typename Words>
-auto parse(const Words& words, std::string_view text) -> Result<decltype(words[0].value)> {
-  std::string all;
-  for (const auto& row : words) {
-    if (text == row.word) return row.value;
-    all += fmt::format("{}\"{}\"", all.empty() ? "" : ", ", row.word);
-  }
-  return fail(ErrorCode::kUsage, "must be one of " + all);
-}
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   constexpr std::array kTheirs = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
@@ -53,9 +27,6 @@ void write(LogLevel level, LogMessage message, std::span<const LogField> fields)
 }
 
 }  // namespace
-
-Result<LogLevel> parse_log_level(std::string_view word) { return parse(kLevels, word); }
-Result<LogFormat> parse_log_format(std::string_view word) { return parse(kFormats, word); }
 
 void start_log(const std::string& program, LogFormat format, LogLevel level) {
   if (format == LogFormat::kAuto)

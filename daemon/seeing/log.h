@@ -7,17 +7,9 @@
 
 #include "base/result.h"
 #include "daemon/seeing/log_field.h"
+#include "daemon/seeing/log_level.h"
 
 namespace fugo::daemon {
-
-enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
-// kAuto: the journal when the standard error that systemd gave is connected to it, else text.
-enum class LogFormat : std::uint8_t { kAuto, kJournal, kText, kJson };
-
-// parse_log_level and parse_log_format know the words of the configuration: debug, info, warning,
-// error; auto, journal, text, json.
-[[nodiscard]] Result<LogLevel> parse_log_level(std::string_view word);
-[[nodiscard]] Result<LogFormat> parse_log_format(std::string_view word);
 
 // start_log chooses for the whole process where messages go, and from which level on; call it
 // before threads start. What uses spdlog directly goes the same way.

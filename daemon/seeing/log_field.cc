@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/command/names.h"
+#include "daemon/files/row.h"
 
 namespace fugo::daemon {
 namespace {
@@ -30,7 +31,7 @@ std::string LogField::text() const {
 }
 
 LogField FieldMaker::outside(const char* name, std::string_view text) {
-  std::string kept(text.substr(0, kMostOutside));
+  std::string kept = hide_resident_codes(std::string(text.substr(0, kMostOutside)));
   std::replace_if(
       kept.begin(), kept.end(), [](char c) { return !plain(c); }, '?');
   return {name, std::move(kept)};

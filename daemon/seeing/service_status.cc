@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "daemon/command/names.h"
 
 namespace fugo::daemon {
@@ -108,6 +109,31 @@ const char* hsm_state_name(HsmState state) {
 }
 const char* breaker_state_name(BreakerState state) {
   return kBreakerStates.at(static_cast<std::size_t>(state));
+}
+
+HsmStatus hsm_status_of(const hsm::Health& health) {
+  HsmStatus status;
+  status.error = health.last_error;
+  switch (health.state) {
+    case hsm::TokenState::kOk:
+      status.state = HsmState::kOk;
+      break;
+    case hsm::TokenState::kRecovering:
+      status.state = HsmState::kRecovering;
+      status.breaker = BreakerState::kHalfOpen;
+      break;
+    case hsm::TokenState::kFailed:
+      status.state = HsmState::kFailed;
+      status.breaker = BreakerState::kOpen;
+      status.next_try =
+          unix_now() + std::chrono::ceil<std::chrono::seconds>(health.next_try).count();
+      break;
+    case hsm::TokenState::kLatched:
+      status.state = HsmState::kPinRefused;
+      status.breaker = BreakerState::kOpen;
+      break;
+  }
+  return status;
 }
 
 std::optional<double> RunningJob::seconds_left() const {

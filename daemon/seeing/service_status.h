@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "hsm/health.h"
 #include "keystore/types.h"
 
 namespace fugo::daemon {
@@ -56,6 +57,10 @@ struct HsmStatus {
   friend bool operator==(const HsmStatus&, const HsmStatus&) = default;
 };
 
+// hsm_status_of is a token's health as the board has it: calls fail at once while it is failed, so
+// the breaker is open; half open while a thread tries to bring it back.
+[[nodiscard]] HsmStatus hsm_status_of(const hsm::Health& health);
+
 // KindFiles counts request files of one kind.
 struct KindFiles {
   std::uint64_t waiting = 0;  // in inbox/
@@ -71,7 +76,8 @@ inline constexpr std::size_t kFileKinds = 4;
 
 struct FilesStatus {
   std::array<KindFiles, kFileKinds> kinds;
-  // When the oldest file came that is neither answered nor refused; 0: there is none.
+  // When the oldest file came of those in inbox/ and work/, and of those in held/; 0: there is
+  // none.
   std::int64_t oldest_unanswered = 0;
   std::int64_t oldest_held = 0;
   friend bool operator==(const FilesStatus&, const FilesStatus&) = default;

@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "daemon/files/head.h"
+#include "daemon/files/row.h"
 
 namespace fugo::daemon {
 namespace {
@@ -95,10 +96,7 @@ Result<bool> take_file(const DaemonSection& daemon, const std::string& name) {
 Status hold_file(const DaemonSection& daemon, const fs::path& file, const std::string& id) {
   const fs::path folder = daemon.held / id;
   FUGO_TRY(make_directory(folder));
-  std::error_code error;
-  const bool has_one = fs::directory_iterator(folder, error) != fs::directory_iterator();
-  if (error) return fail_errno("cannot list the folder", folder.string(), error.value());
-  if (has_one) return destroy_file(daemon, file);
+  if (holds_file(daemon, id)) return destroy_file(daemon, file);
   return move_file(file, folder / file.filename()).map([](bool) {});
 }
 
@@ -118,8 +116,13 @@ Status destroy_file(const DaemonSection& daemon, const fs::path& file) {
   return remove_held_folder(daemon, file.parent_path());
 }
 
+bool holds_file(const DaemonSection& daemon, const std::string& id) {
+  std::error_code none;
+  return fs::directory_iterator(daemon.held / id, none) != fs::directory_iterator();
+}
+
 std::string safe_name(const std::string& name) {
-  std::string safe = name.substr(0, kMaxIdLength);
+  std::string safe = hide_resident_codes(name.substr(0, kMaxIdLength));
   for (std::size_t i = 0; i < safe.size(); ++i)
     if (!is_request_id(safe.substr(i, 1)) && (safe[i] != '.' || i == 0)) safe[i] = '_';
   return safe.empty() ? "_" : safe;

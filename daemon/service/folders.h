@@ -29,6 +29,8 @@ void wake_daemon(const DaemonSection& daemon);
 // now: it is gone, is no regular file after all, or work/ has a file of this name.
 [[nodiscard]] Result<bool> take_file(const DaemonSection& daemon, const std::string& name);
 
+// holds_file tells whether held/<id>/ has anything.
+[[nodiscard]] bool holds_file(const DaemonSection& daemon, const std::string& id);
 // hold_file moves a file of work/ to held/<id>/. Where that folder has a file already (the same
 // request, dropped again) the newer is destroyed.
 [[nodiscard]] Status hold_file(const DaemonSection& daemon, const std::filesystem::path& file,

@@ -74,6 +74,9 @@ Result<bool> cancel(JobRow& job, const keystore::Actor&) {
   }
   if (job.state != JobState::kRunning)
     return wrong_state(job, "has been applied as a whole", "it cannot be given up any more");
+  if (job.kind == keystore::JobKind::kChange && job.rows_done > 0)
+    return wrong_state(job, "has changed people already, and agencies need their new symbols",
+                       "let it come to its end (fugo jobs resume, or put the file back)");
   job.paused = false;  // or nobody would take the step at which it is given up
   return !std::exchange(job.cancelled, true);
 }

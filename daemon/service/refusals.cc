@@ -60,10 +60,10 @@ Status rename_new_reason(const fs::path& folder) {
 std::string reason_of(const Error& error, const fs::path& file) {
   Error shown = error;
   const std::string path = file.string();
-  if (const auto at = shown.where.find(path); at != std::string::npos)
-    shown.where.replace(at, path.size(), safe_name(file.filename().string()));
-  if (const auto at = shown.hint.find(path); at != std::string::npos)
-    shown.hint.replace(at, path.size(), safe_name(file.filename().string()));
+  const std::string name = safe_name(file.filename().string());
+  for (std::string* text : {&shown.where, &shown.hint})
+    for (auto at = text->find(path); at != std::string::npos; at = text->find(path, at))
+      text->replace(at, path.size(), name);
   return one_line(shown.message());
 }
 

@@ -12,9 +12,11 @@
 #include <csignal>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "daemon/seeing/log.h"
+#include "daemon/seeing/metrics.h"
 #include "daemon/seeing/status_board.h"
 #include "daemon/service/folders.h"
 #include "daemon/service/notifier.h"
@@ -29,7 +31,8 @@ using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::milliseconds;
 
 // Within five seconds of SIGTERM the process is gone: what does not end by then never will.
-constexpr auto kStopLimit = 4s;
+constexpr auto kStopLimit = 4s;      // for the job in work
+constexpr auto kLastLimit = 4500ms;  // for everything
 // systemd is told that the service is ready when the site was tried once, or after this.
 constexpr auto kReadyLimit = 20s;
 constexpr auto kStatusInterval = 10s;  // of the line for systemctl status, while working
@@ -39,6 +42,15 @@ sigset_t handled_signals() {
   sigemptyset(&set);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
   return set;
+}
+
+// watched lists the folders whose file systems must have room.
+std::vector<WatchedFolder> watched(const Settings& settings) {
+  const auto& daemon = settings.daemon;
+  return {{"ledger", settings.ledger_directory},
+          {"inbox", daemon.inbox},
+          {"outbox", daemon.outbox},
+          {"records", daemon.records}};
 }
 
 class Service {
@@ -52,8 +64,10 @@ class Service {
     signals_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!signals_) return fail_errno("cannot take signals", "signalfd", errno);
     FUGO_ASSIGN(watcher_, Watcher::open(settings_.daemon));
-    FUGO_ASSIGN(board_, StatusBoard::open(settings_.ledger_directory / "fugod.json", FUGO_VERSION));
-    FUGO_ASSIGN(worker_, Worker::start(settings_, *board_));
+    FUGO_ASSIGN(board_, StatusBoard::open(settings_.status_file(), FUGO_VERSION));
+    FUGO_ASSIGN(metrics_,
+                Metrics::start(settings_.metrics, *board_, watched(settings_), FUGO_VERSION));
+    FUGO_ASSIGN(worker_, Worker::start(settings_, *board_, *metrics_));
     log_info("fugod is here", {field::folder(settings_.daemon.inbox)});
     const auto status = loop();
     shut_down();
@@ -105,6 +119,7 @@ class Service {
     notifier_.reloading();
     const auto fresh = load_settings(settings_.file);
     if (fresh) {
+      set_log_level(fresh->log.level);
       worker_->reload();
       log_info("the configuration was read again");
     } else {
@@ -163,6 +178,12 @@ class Service {
   // The job that is in work ends at its next step; what was committed stays, and is gone on with
   // at the next start. An HSM that does not come back from a call is not waited for.
   void shut_down() {
+    // Whatever hangs, a call of the token or of a scraper: the end comes within five seconds. What
+    // is left then is as after a crash, which loses nothing.
+    std::thread([] {
+      std::this_thread::sleep_for(kLastLimit);
+      ::_exit(0);
+    }).detach();
     notifier_.stopping();
     board_->set_phase(Phase::kStopping);
     worker_->stop();
@@ -178,6 +199,7 @@ class Service {
       ::_exit(0);
     }
     worker_.reset();
+    metrics_.reset();
     board_.reset();
     log_info("fugod has stopped");
   }
@@ -187,6 +209,7 @@ class Service {
   UniqueFd lock_, signals_;
   std::optional<Watcher> watcher_;
   std::unique_ptr<StatusBoard> board_;
+  std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Worker> worker_;
   Notifier notifier_;
   bool ready_ = false, stop_ = false;

@@ -48,16 +48,18 @@ void signal_event(int fd) {
 
 }  // namespace
 
-Worker::Worker(const Settings& settings, StatusBoard& board)
+Worker::Worker(const Settings& settings, StatusBoard& board, Metrics& metrics)
     : settings_(settings),
       board_(board),
+      metrics_(metrics),
       actor_{"fugod", {}},
       refusals_(settings.daemon, actor_),
       breaker_(std::chrono::seconds(settings.daemon.retry_first_seconds),
                std::chrono::seconds(settings.daemon.retry_most_seconds), std::random_device{}()) {}
 
-Result<std::unique_ptr<Worker>> Worker::start(const Settings& settings, StatusBoard& board) {
-  std::unique_ptr<Worker> worker(new Worker(settings, board));
+Result<std::unique_ptr<Worker>> Worker::start(const Settings& settings, StatusBoard& board,
+                                              Metrics& metrics) {
+  std::unique_ptr<Worker> worker(new Worker(settings, board, metrics));
   worker->event_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!worker->event_) return fail_errno("cannot make an event", "eventfd", errno);
   worker->thread_ = std::thread([&self = *worker] { self.run(); });
@@ -172,6 +174,7 @@ Status Worker::open() {
     status = tl::unexpected<Error>(opened.error());
   else
     site_ = std::move(*opened);
+  metrics_.watch(site_.get());
   if (status) {
     hsm_ = HsmState::kOk;
     tell_hsm();
@@ -295,6 +298,8 @@ Result<bool> Worker::put_in_place(std::vector<QueuedFile>& files) {
     file.ready = step == Step::kRun;
     switch (step) {
       case Step::kHold:
+        // Beside a file that is held already, only run_job can tell whether this is the same one.
+        if (file.ready = holds_file(settings_.daemon, file.id); file.ready) break;
         FUGO_TRY(hold_file(settings_.daemon, file.path, file.id));
         return true;
       case Step::kFinish:
@@ -336,6 +341,7 @@ Result<std::optional<QueuedFile>> Worker::choose(std::vector<QueuedFile>& files,
 
 void Worker::trouble(const Error& error) {
   log_failure("work stops for now", error);
+  metrics_.failed(error);
   board_.set_error(error);
   close_site();
   const bool lasting = error.code == ErrorCode::kDamaged || error.code == ErrorCode::kUsage;
@@ -354,6 +360,7 @@ void Worker::trouble(const Error& error) {
 
 // With the last token closed the module can be finalized: some recover by that alone.
 void Worker::close_site() {
+  metrics_.watch(nullptr);
   site_.reset();
   hsm::finalize_all();
 }

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "daemon/config.h"
 #include "daemon/jobs/job.h"
+#include "daemon/seeing/metrics.h"
 #include "daemon/seeing/status_board.h"
 #include "daemon/service/breaker.h"
 #include "daemon/service/queue.h"
@@ -32,9 +33,9 @@ class Worker {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // The folders are made and locked; settings and board outlive the worker.
+  // The folders are made and locked; settings, board and metrics outlive the worker.
   [[nodiscard]] static Result<std::unique_ptr<Worker>> start(const Settings& settings,
-                                                             StatusBoard& board);
+                                                             StatusBoard& board, Metrics& metrics);
   // Waits for the thread: call stop() first, and make sure by stopped() that it does not hang.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -58,7 +59,7 @@ class Worker {
 
  private:
   using Wait = std::chrono::milliseconds;
-  Worker(const Settings& settings, StatusBoard& board);
+  Worker(const Settings& settings, StatusBoard& board, Metrics& metrics);
   void run();
   void sleep(Wait wait);
   [[nodiscard]] bool ledger_has_news();
@@ -90,6 +91,8 @@ class Worker {
   // give_up makes the ledger's row of a job that is to be cancelled say so.
   [[nodiscard]] Status give_up(const std::string& id);
   [[nodiscard]] bool about_request(const Error& error, const QueuedFile& file) const;
+  // job_ended tells board and metrics of an end other than an answer.
+  void job_ended(const QueuedFile& file, JobEnd end);
   void trouble(const Error& error);
   void close_site();
   void tell_files(const std::vector<QueuedFile>& files);
@@ -97,6 +100,7 @@ class Worker {
 
   const Settings& settings_;
   StatusBoard& board_;
+  Metrics& metrics_;
   const keystore::Actor actor_;
   Refusals refusals_;
   UniqueFd event_;

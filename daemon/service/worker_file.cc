@@ -25,6 +25,9 @@ JobOptions Worker::options_for(const fs::path& request) {
     beat();
     board_.job_progress(stage, done, total);
   };
+  options.segment_committed = [this](double seconds) {
+    metrics_.segment_committed(board_.copy().job.value_or(RunningJob{}).kind, seconds);
+  };
   options.keep_going = [this]() -> Status {
     beat();
     if (!stopping_) return {};
@@ -58,32 +61,38 @@ Status Worker::settle(const QueuedFile& file, const Result<JobReport>& report,
   breaker_.succeeded();
   tell_hsm();
   if (report->held) {
-    board_.job_ended(JobEnd::kHeld);
+    job_ended(file, JobEnd::kHeld);
     log_warning("a job is held until somebody approves it",
                 {field::job(report->id), field::kind(report->kind)});
     return hold_file(settings_.daemon, file.path, report->id);
   }
   board_.job_ended(JobEnd::kAnswered);
+  metrics_.job_answered(*report);
   log_info("a job was answered",
            {field::job(report->id), field::kind(report->kind), field::rows(report->rows),
             field::rows_rejected(report->count_rejected), field::seconds(report->seconds)});
   return destroy_file(settings_.daemon, file.path);  // of a repeated request, too
 }
 
+void Worker::job_ended(const QueuedFile& file, JobEnd end) {
+  board_.job_ended(end);
+  metrics_.job_ended(file.kind.value_or(keystore::JobKind::kIssue), end);
+}
+
 Status Worker::settle_error(const QueuedFile& file, const Error& error,
                             std::uint64_t registry_version) {
   if (stopping_) {
-    board_.job_ended(JobEnd::kPaused);
+    job_ended(file, JobEnd::kPaused);
     return {};
   }
   switch (stop_of(error)) {
     case JobStop::kFrozen:
     case JobStop::kPaused:
-      board_.job_ended(JobEnd::kPaused);
+      job_ended(file, JobEnd::kPaused);
       log_warning("a job waits by order", {field::job(file.id), field::error(error)});
       return {};
     case JobStop::kCancelled:
-      board_.job_ended(JobEnd::kCancelled);
+      job_ended(file, JobEnd::kCancelled);
       return refuse_ordered(file);
     case JobStop::kNone:
       break;
@@ -91,15 +100,15 @@ Status Worker::settle_error(const QueuedFile& file, const Error& error,
   // The registries may have been changed while the file was read: that is not its fault.
   FUGO_ASSIGN(const auto state, site_->ledger().state());
   if (error.code == ErrorCode::kRefused && state.registry_version != registry_version) {
-    board_.job_ended(JobEnd::kFailed);
+    job_ended(file, JobEnd::kFailed);
     return {};
   }
   if (error.code == ErrorCode::kRefused && about_request(error, file)) {
-    board_.job_ended(JobEnd::kRefused);
+    job_ended(file, JobEnd::kRefused);
     board_.set_error(error, file.id);
     return refuse(file, reason_of(error, file.path));
   }
-  board_.job_ended(JobEnd::kFailed);
+  job_ended(file, JobEnd::kFailed);
   return tl::unexpected<Error>(error);
 }
 
@@ -128,7 +137,7 @@ Status Worker::give_up(const std::string& id) {
   FUGO_ASSIGN(auto job, site_->ledger().find_job(id));
   if (!job) return {};
   log_warning("a job is given up, as was ordered", {field::job(id)});
-  return cancel_job(*site_, *job, actor_);
+  return cancel_job(*site_, options_for({}), *job, actor_);
 }
 
 void Worker::tell_files(const std::vector<QueuedFile>& files) {
@@ -143,9 +152,6 @@ void Worker::tell_files(const std::vector<QueuedFile>& files) {
     if (file.place == Place::kHeld) ++counts.held;
     if (oldest == 0 || file.modified < oldest) oldest = file.modified;
   }
-  if (status.oldest_held != 0 &&
-      (status.oldest_unanswered == 0 || status.oldest_held < status.oldest_unanswered))
-    status.oldest_unanswered = status.oldest_held;
   status.kinds[0].refused = refused_;
   board_.set_files(status);
 }

@@ -13,7 +13,7 @@ file(WRITE ${SCRATCH}/tests/base/known_test.cc "")
 
 # configure leaves the exit code and all output of configuring the tiny project.
 macro(configure)
-  execute_process(COMMAND ${CMAKE_COMMAND} -S ${SCRATCH} -B ${SCRATCH}/build
+  execute_process(COMMAND ${CMAKE_COMMAND} -G Ninja -S ${SCRATCH} -B ${SCRATCH}/build
                   RESULT_VARIABLE exit_code OUTPUT_VARIABLE output ERROR_VARIABLE output)
 endmacro()
 

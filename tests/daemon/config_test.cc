@@ -37,6 +37,14 @@ segment_rows = 1000
 check_digits = false
 reject_limit_rows = 5
 reject_limit_percent = 20
+
+[log]
+level = "warning"
+format = "json"
+
+[metrics]
+address = "127.0.0.9"
+port = 9464
 )";
 
 std::string mistakes(const std::string& text) {
@@ -85,6 +93,34 @@ TEST(Config, EvaluationInTwoCallsReachesTheToken) {
   EXPECT_TRUE(settings->token(hsm::TokenRole::kIssuing)->evaluate_twice);
   EXPECT_FALSE(
       parse_settings(kGood, "/site/fugo.toml")->token(hsm::TokenRole::kIssuing)->evaluate_twice);
+}
+
+TEST(Config, LogAndMetrics) {
+  const auto settings = parse_settings(kGood, "/site/fugo.toml");
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_EQ(settings->log.level, LogLevel::kWarning);
+  EXPECT_EQ(settings->log.format, LogFormat::kJson);
+  EXPECT_EQ(settings->metrics.address, "127.0.0.9");
+  EXPECT_EQ(settings->metrics.port, 9464);
+  EXPECT_EQ(settings->status_file(), "/site/ledger/fugod.json");
+  const auto six = parse_settings(with(kGood, "127.0.0.9", "::1"), "/site/fugo.toml");
+  ASSERT_TRUE(six) << six.error().message();
+  EXPECT_EQ(six->metrics.address, "::1");
+}
+
+TEST(Config, MetricsStayOnThisHost) {
+  for (const char* address : {"0.0.0.0", "192.0.2.1", "::", "localhost", "128.0.0.1", ""})
+    EXPECT_THAT(mistakes(with(kGood, "127.0.0.9", address)),
+                HasSubstr("metrics.address must be a loopback address"))
+        << address;
+}
+
+TEST(Config, WordsOfTheLog) {
+  EXPECT_THAT(mistakes(with(kGood, "\"warning\"", "\"loud\"")),
+              HasSubstr("log.level must be one of \"debug\", \"info\""));
+  EXPECT_THAT(mistakes(with(kGood, "\"json\"", "1")), HasSubstr("log.format must be one of"));
+  EXPECT_THAT(mistakes(with(kGood, "9464", "65536")),
+              HasSubstr("metrics.port must be a whole number from 0 to 65535"));
 }
 
 TEST(Config, DefaultsAreThoseOfTheReference) {
@@ -146,6 +182,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "line 8: hsm.module is missing"},
         Mistake{"CallTooSmall", "65536", "16",
                 "line 10: hsm.max_bytes_per_call must be a whole number from 256 to 67108864"},
+        Mistake{"CallNotOfBlocks", "65536", "1000",
+                "line 10: hsm.max_bytes_per_call must be a whole number from 256 to 67108864, and "
+                "a multiple of 16"},
         Mistake{"CallNotWhole", "65536", "65536.5", "line 10: hsm.max_bytes_per_call must be"},
         Mistake{"Threads", "threads = 2", "threads = -1", "line 11: hsm.threads must be"},
         Mistake{"UriScheme", "pkcs11:token=a", "token=a",

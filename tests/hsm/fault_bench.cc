@@ -63,10 +63,14 @@ FaultBench::FaultBench(const std::function<void(TokenSettings&)>& change)
   auto opened = Token::open(settings_);
   if (!opened) std::abort();
   token_ = *opened;
-  const Key linkage = find_shared(*token_, kLinkage);
+  add_symbol_acts();
+  add_secret_acts();
+  add_key_acts();
+}
+
+void FaultBench::add_symbol_acts() {
   const Key hmac = find_shared(*token_, kHmac);
   const Key xts = find_shared(*token_, kXtsData);
-  const Key wrap = *token_->find_key(kWrap, std::nullopt);
   const Key journal = find_shared(*token_, kJournal);
   add("encrypt", [=, this] { return bulk(xts, false); });
   add("decrypt", [=, this] { return bulk(xts, true); });
@@ -84,6 +88,10 @@ FaultBench::FaultBench(const std::function<void(TokenSettings&)>& change)
     FUGO_TRY(token_->sign(hmac, as_bytes("message"), tag));
     return tag;
   });
+}
+
+void FaultBench::add_secret_acts() {
+  const Key wrap = *token_->find_key(kWrap, std::nullopt);
   add("unwrap", [=, this]() -> Answer {
     FUGO_ASSIGN(const auto key,
                 token_->unwrap_data_key(wrap, shared_tokens().ceremony.wrapped_data_key));
@@ -95,6 +103,10 @@ FaultBench::FaultBench(const std::function<void(TokenSettings&)>& change)
     return bytes;
   });
   add("random", [this] { return random(); });
+}
+
+void FaultBench::add_key_acts() {
+  const Key linkage = find_shared(*token_, kLinkage);
   add("find_key", [this]() -> Answer {
     FUGO_TRY(token_->find_key(kLinkage, shared_tokens().fingerprint(kLinkage)));
     return kGood;

@@ -39,6 +39,9 @@ class FaultBench {
   [[nodiscard]] Status works_again(const Act& act);
 
  private:
+  void add_symbol_acts();
+  void add_secret_acts();
+  void add_key_acts();
   void add(std::string name, std::function<Answer()> run);
   [[nodiscard]] Answer bulk(const Key& key, bool decrypt);
   [[nodiscard]] Answer macs(const Key& key);

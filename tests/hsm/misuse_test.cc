@@ -1,6 +1,7 @@
 // What somebody with the PIN might try: refused by the token itself, or found out by fugo.
 #include <gtest/gtest.h>
 
+#include "base/text.h"
 #include "tests/hsm/raw_session.h"
 #include "tests/hsm/token_fixture.h"
 
@@ -58,9 +59,50 @@ class Attempts {
     CK_ULONG size = sizeof(blob);
     return functions().C_WrapKey(session_.handle(), &mechanism, key_, other, blob, &size);
   }
+  // Of a blob that no key made: who may unwrap is told so, everybody else that they may not.
+  CK_RV unwrap(CK_MECHANISM_TYPE type) {
+    CK_MECHANISM mechanism{type, nullptr, 0};
+    CK_BYTE blob[40] = {};
+    Template made = secret_template();
+    CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+    return functions().C_UnwrapKey(session_.handle(), &mechanism, key_, blob, sizeof(blob),
+                                   made.data(), made.size(), &object);
+  }
+  CK_RV derive_by_encryption(CK_MECHANISM_TYPE type) {
+    CK_BYTE data[32] = {};
+    CK_KEY_DERIVATION_STRING_DATA parameter{data, sizeof(data)};
+    return derive({type, &parameter, sizeof(parameter)});
+  }
+  CK_RV derive_by_agreement() {
+    // The generator of P-256, as somebody else's public key.
+    const auto point = unhex(
+        "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5");
+    std::string bytes = *point;
+    CK_ECDH1_DERIVE_PARAMS parameter{CKD_NULL, 0, nullptr, bytes.size(),
+                                     reinterpret_cast<CK_BYTE*>(bytes.data())};
+    return derive({CKM_ECDH1_DERIVE, &parameter, sizeof(parameter)});
+  }
   CK_FUNCTION_LIST& functions() { return *session_.functions(); }
 
  private:
+  static Template secret_template() {
+    Template made;
+    made.number(CKA_CLASS, CKO_SECRET_KEY)
+        .number(CKA_KEY_TYPE, CKK_GENERIC_SECRET)
+        .number(CKA_VALUE_LEN, 32)
+        .flag(CKA_TOKEN, false)
+        .flag(CKA_SENSITIVE, false)
+        .flag(CKA_EXTRACTABLE, true);
+    return made;
+  }
+  CK_RV derive(CK_MECHANISM mechanism) {
+    Template made = secret_template();
+    CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+    return functions().C_DeriveKey(session_.handle(), &mechanism, key_, made.data(), made.size(),
+                                   &object);
+  }
+
   Session& session_;
   CK_OBJECT_HANDLE key_;
 };
@@ -88,12 +130,23 @@ void try_everything(Session& session, const KeyName& name, const KeyUses& uses,
   auto& f = key.functions();
   const bool aes = name.algorithm == KeyAlgorithm::kAes256;
   const auto mechanism = mechanisms_of(name.algorithm, uses).front();
-  if (aes) {
-    EXPECT_EQ(key.init(f.C_EncryptInit, CKM_AES_ECB) == CKR_OK, uses.encrypt);
-    EXPECT_EQ(key.init(f.C_DecryptInit, CKM_AES_ECB) == CKR_OK, uses.decrypt);
-    EXPECT_NE(key.init(f.C_EncryptInit, CKM_AES_CBC), CKR_OK);
-    EXPECT_NE(key.init(f.C_DecryptInit, CKM_AES_CBC), CKR_OK);
-  }
+  EXPECT_EQ(key.init(f.C_EncryptInit, CKM_AES_ECB) == CKR_OK, aes && uses.encrypt);
+  EXPECT_EQ(key.init(f.C_DecryptInit, CKM_AES_ECB) == CKR_OK, aes && uses.decrypt);
+  EXPECT_NE(key.init(f.C_EncryptInit, CKM_AES_CBC), CKR_OK);
+  EXPECT_NE(key.init(f.C_DecryptInit, CKM_AES_CBC), CKR_OK);
+  EXPECT_NE(key.init(f.C_SignRecoverInit, mechanism), CKR_OK);
+  EXPECT_NE(key.init(f.C_VerifyRecoverInit, mechanism), CKR_OK);
+  // A key that may unwrap is let as far as the blob, which is none.
+  const std::string refusal = text(key.unwrap(CKM_AES_KEY_WRAP));
+  EXPECT_NE(refusal, "CKR_OK");
+  EXPECT_EQ(refusal != "CKR_KEY_FUNCTION_NOT_PERMITTED" && refusal != "CKR_MECHANISM_INVALID" &&
+                refusal != "CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT",
+            uses.unwrap)
+      << refusal;
+  EXPECT_NE(key.unwrap(CKM_AES_KEY_WRAP_PAD), CKR_OK);
+  EXPECT_NE(key.derive_by_encryption(CKM_AES_ECB_ENCRYPT_DATA), CKR_OK);
+  EXPECT_NE(key.derive_by_encryption(CKM_CONCATENATE_BASE_AND_DATA), CKR_OK);
+  EXPECT_NE(key.derive_by_agreement(), CKR_OK);
   EXPECT_NE(key.init(f.C_SignInit, CKM_AES_CMAC), CKR_OK);
   EXPECT_NE(key.init(f.C_VerifyInit, aes ? CKM_AES_CMAC : mechanism), CKR_OK);
   EXPECT_NE(key.value(), CKR_OK);

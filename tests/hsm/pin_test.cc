@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "base/file.h"
@@ -44,6 +45,16 @@ TEST_F(PinFile, WhatIsNotOnePrivateLineIsRefusedWithoutShowingIt) {
   EXPECT_TRUE(refused(Pin::read(directory_.path())));
   EXPECT_TRUE(refused(Pin::read(directory_.path() / "missing")));
   EXPECT_TRUE(with(std::string(255, 's')));
+}
+
+TEST_F(PinFile, ACredentialMayShowTheRightToReadOfAnAcl) {
+  ::setenv("CREDENTIALS_DIRECTORY", directory_.path().c_str(), 1);
+  EXPECT_TRUE(with("secret", 0440));
+  EXPECT_FALSE(with("secret", 0460));
+  EXPECT_FALSE(with("secret", 0444));
+  ::setenv("CREDENTIALS_DIRECTORY", "/run/credentials/another", 1);
+  EXPECT_FALSE(with("secret", 0440));
+  ::unsetenv("CREDENTIALS_DIRECTORY");
 }
 
 TEST_F(PinFile, MadeAtRandomAndPrivateAndNeverOverwritten) {

@@ -210,15 +210,20 @@ TEST(Ledger, ProgressOfAJobLeavesWhatTheCommandsOrdered) {
   job.number = put(job, false).value();
   JobRow ordered = job;
   ordered.paused = true;
-  ordered.cancelled = true;
   ordered.approved_by = "somebody";
   ASSERT_OK(put(ordered, false));
   job.rows_done = 7;  // the runner's copy knows nothing of the orders
   ASSERT_OK(put(job, true));
   ordered.rows_done = 7;
   EXPECT_EQ(*(*ledger)->job(job.number), ordered);
-  ordered.state = JobState::kCancelled;
+  // Once it is to be given up, nothing is committed for it but that.
+  ordered.cancelled = true;
   ASSERT_OK(put(ordered, false));
+  job.rows_done = 8;
+  EXPECT_EQ(put(job, true).error().code, ErrorCode::kRefused);
+  EXPECT_EQ(*(*ledger)->job(job.number), ordered);
+  ordered.state = JobState::kCancelled;
+  ASSERT_OK(put(ordered, true));
   EXPECT_EQ(put(job, true).error().code, ErrorCode::kRefused);
   EXPECT_EQ(*(*ledger)->job(job.number), ordered);
 }

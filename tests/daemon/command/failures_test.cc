@@ -104,6 +104,39 @@ TEST(Failures, AnotherEnvironmentThanTheLedgers) {
   EXPECT_THAT(result.err, HasSubstr("environment"));
 }
 
+RunOptions nothing_can_be_locked() {
+  RunOptions options;
+  options.in_child = [] {
+    drop_capability(CAP_IPC_LOCK);
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_MEMLOCK, &none);
+  };
+  return options;
+}
+
+TEST(Failures, EveryCommandWarnsOnceOfSecretsThatWereNotLocked) {
+  const TestSite site;
+  const auto request = (site.scratch() / "request").string();
+  write_file(request,
+             "#fugo-request,version=1,id=J1,kind=issue,records=1\n"
+             "processing_number,agency_code,resident_code\n"
+             "1,131016,24727059608\n");
+  write_file(site.scratch() / "symbols", std::string(27, '0') + "\n");
+  const auto linked = (site.scratch() / "linked").string();
+  const std::string symbols = (site.scratch() / "symbols").string();
+  const std::vector<std::vector<std::string>> commands = {
+      {"check", request},
+      {"issue", request, "--out", (site.scratch() / "answers").string()},
+      {"link", symbols, "--from", "131016", "--to", "472018", "--out", linked}};
+  for (const auto& command : commands) {
+    const auto warned = site.run(command, nothing_can_be_locked());
+    const auto at = warned.err.find("could not be locked into memory");
+    ASSERT_NE(at, std::string::npos) << command.front() << ": " << warned.err;
+    EXPECT_EQ(warned.err.find("could not be locked", at + 1), std::string::npos) << warned.err;
+    EXPECT_THAT(site.run(command).err, Not(HasSubstr("could not be locked"))) << command.front();
+  }
+}
+
 TEST(Failures, TooSmallALockLimit) {
   const TestSite site;
   site.set_config("\"preferred\"", "\"required\"");
@@ -111,15 +144,9 @@ TEST(Failures, TooSmallALockLimit) {
              "#fugo-request,version=1,id=J1,kind=issue,records=1\n"
              "processing_number,agency_code,resident_code\n"
              "1,131016,24727059608\n");
-  RunOptions limited;
-  limited.in_child = [] {
-    drop_capability(CAP_IPC_LOCK);
-    const rlimit none{0, 0};
-    ::setrlimit(RLIMIT_MEMLOCK, &none);
-  };
   const auto result = site.run({"issue", (site.scratch() / "request").string(), "--out",
                                 (site.scratch() / "answers").string()},
-                               limited);
+                               nothing_can_be_locked());
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("lock"));
   EXPECT_THAT(result.err, HasSubstr("nothing was applied"));
@@ -153,6 +180,9 @@ TEST(Failures, AnotherWriter) {
   const auto result = site.run({"verify"});
   ::close(lock);
   EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr((site.directory() / "ledger").string()));
+  EXPECT_THAT(result.err, HasSubstr("another process has the ledger open for writing"));
+  EXPECT_EQ(result.out, "");
   EXPECT_EQ(site.run({"verify"}).exit_code, 0);
 }
 

@@ -21,7 +21,12 @@ std::size_t names_in(const fs::path& directory) {
   return static_cast<std::size_t>(std::distance(fs::directory_iterator(directory), {}));
 }
 
-std::string status_of(const TestSite& site) { return site.run({"--json", "status"}).out; }
+// Without the free space of the disk, which others change.
+nlohmann::json status_of(const TestSite& site) {
+  auto status = site.run({"--json", "status"}).json();
+  status.erase("free_bytes");
+  return status;
+}
 
 TEST(Init, MakesEverythingAndSaysWhere) {
   const TemporaryDirectory home;
@@ -174,6 +179,24 @@ TEST(Init, ProductionRefusesATestMethod) {
                               "test-16"});
   EXPECT_EQ(made.exit_code, 1);
   EXPECT_THAT(made.err, HasSubstr("test methods are refused in production"));
+}
+
+TEST(Init, OneTokenForTwoRolesIsRefusedBeforeAnythingIsMade) {
+  const TestSite& tokens = TestSite::pristine();
+  const TemporaryDirectory home;
+  const auto token = tokens.directory() / "tokens/issuing";
+  const RunOptions there{{{"SOFTHSM2_CONF", (token / "softhsm2.conf").string()}}, {}, {}};
+  std::vector<std::string> words = {"init", "--dir", (home.path() / "site").string(), "--module",
+                                    "/usr/lib/softhsm/libsofthsm2.so"};
+  for (const std::string role : {"issuing", "linking", "standby"})
+    words.insert(words.end(), {"--" + role + "-uri", "pkcs11:token=fugo-issuing",
+                               "--" + role + "-pin-file", (token / "pin").string()});
+  words.insert(words.end(), {"--issuing-so-pin-file", (token / "so-pin").string()});
+  const auto made = run_fugo(words, there);
+  EXPECT_EQ(made.exit_code, 2) << made.err;
+  EXPECT_THAT(made.err, HasSubstr("was given for two roles"));
+  EXPECT_THAT(made.err, HasSubstr("nothing was made"));
+  EXPECT_EQ(names_in(home.path()), 0U);
 }
 
 TEST(Init, OneTokenAloneIsNotEnough) {

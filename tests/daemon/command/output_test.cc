@@ -85,6 +85,17 @@ TEST(Output, AWordThatIsNotExpectedIsNamedOrCounted) {
               HasSubstr("there is no agency 999"));
 }
 
+TEST(Output, TheNumberOfJournalEntriesMustBeOneOrMore) {
+  const auto& site = TestSite::pristine();
+  for (const char* last : {"0", "-1", "x", "1x", "99999999999999999999"}) {
+    const auto result = site.run({"journal", "show", std::string("--last=") + last});
+    EXPECT_EQ(result.exit_code, 2) << last;
+    EXPECT_THAT(result.err, HasSubstr("--last: must be a whole number, 1 or more")) << last;
+    EXPECT_LT(result.err.size(), 100U) << result.err;
+  }
+  EXPECT_EQ(site.run({"--json", "journal", "show", "--last", "1"}).json()["entries"].size(), 1U);
+}
+
 TEST(Output, EveryReadingCommandHasTwoForms) {
   const auto& site = TestSite::pristine();
   const std::vector<std::vector<std::string>> commands = {

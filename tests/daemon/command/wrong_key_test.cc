@@ -46,28 +46,37 @@ class KeyForger {
 
   // replace puts a new AES key in the place of `label`: another value, and one that may decrypt.
   void replace(std::string label) {
+    const auto id = remove(label);
     CK_ATTRIBUTE name{CKA_LABEL, label.data(), label.size()};
-    CK_OBJECT_HANDLE key = 0;
-    CK_ULONG count = 0;
-    ASSERT_EQ(calls_->C_FindObjectsInit(session_, &name, 1), CKR_OK);
-    ASSERT_EQ(calls_->C_FindObjects(session_, &key, 1, &count), CKR_OK);
-    ASSERT_EQ(calls_->C_FindObjectsFinal(session_), CKR_OK);
-    ASSERT_EQ(count, 1U);
-    std::array<CK_BYTE, 16> id{};
-    CK_ATTRIBUTE identity{CKA_ID, id.data(), id.size()};
-    ASSERT_EQ(calls_->C_GetAttributeValue(session_, key, &identity, 1), CKR_OK);
-    ASSERT_EQ(calls_->C_DestroyObject(session_, key), CKR_OK);
+    auto bytes = id;
     CK_BBOOL yes = CK_TRUE;
     CK_ULONG length = 32;
+    CK_OBJECT_HANDLE key = 0;
     std::array<CK_ATTRIBUTE, 6> wanted = {{name,
-                                           identity,
+                                           {CKA_ID, bytes.data(), bytes.size()},
                                            {CKA_TOKEN, &yes, sizeof yes},
                                            {CKA_DECRYPT, &yes, sizeof yes},
                                            {CKA_ENCRYPT, &yes, sizeof yes},
                                            {CKA_VALUE_LEN, &length, sizeof length}}};
     CK_MECHANISM generate{CKM_AES_KEY_GEN, nullptr, 0};
-    ASSERT_EQ(calls_->C_GenerateKey(session_, &generate, wanted.data(), wanted.size(), &key),
+    EXPECT_EQ(calls_->C_GenerateKey(session_, &generate, wanted.data(), wanted.size(), &key),
               CKR_OK);
+  }
+
+  // remove destroys the key of that label, and gives back its CKA_ID.
+  std::array<CK_BYTE, 16> remove(std::string label) {
+    CK_ATTRIBUTE name{CKA_LABEL, label.data(), label.size()};
+    CK_OBJECT_HANDLE key = 0;
+    CK_ULONG count = 0;
+    EXPECT_EQ(calls_->C_FindObjectsInit(session_, &name, 1), CKR_OK);
+    EXPECT_EQ(calls_->C_FindObjects(session_, &key, 1, &count), CKR_OK);
+    EXPECT_EQ(calls_->C_FindObjectsFinal(session_), CKR_OK);
+    EXPECT_EQ(count, 1U);
+    std::array<CK_BYTE, 16> id{};
+    CK_ATTRIBUTE identity{CKA_ID, id.data(), id.size()};
+    EXPECT_EQ(calls_->C_GetAttributeValue(session_, key, &identity, 1), CKR_OK);
+    EXPECT_EQ(calls_->C_DestroyObject(session_, key), CKR_OK);
+    return id;
   }
 
  private:
@@ -97,6 +106,36 @@ TEST(WrongKey, IsFoundByVerify) {
   EXPECT_EQ(verified.exit_code, 5) << verified.out << verified.err;
   EXPECT_THAT(verified.out, HasSubstr("fugo-record-aes256-v1"));
   EXPECT_THAT(verified.out, HasSubstr("linking token"));
+}
+
+constexpr const char* kWrapKey = "fugo-data-wrap-aes256-v1";
+
+TEST(WrongKey, AWrapKeyOfWrongAttributesOrNoneIsAFindingOfVerify) {
+  const TestSite site;
+  KeyForger(site, "issuing").replace(kWrapKey);
+  const auto replaced = site.run({"--json", "verify"});
+  EXPECT_EQ(replaced.exit_code, 5) << replaced.out << replaced.err;
+  EXPECT_THAT(replaced.out, HasSubstr(kWrapKey));
+  EXPECT_THAT(replaced.out, HasSubstr("issuing token"));
+  EXPECT_EQ(replaced.json()["sound"], false);
+  KeyForger(site, "issuing").remove(kWrapKey);
+  const auto removed = site.run({"--json", "verify"});
+  EXPECT_EQ(removed.exit_code, 5) << removed.out << removed.err;
+  EXPECT_THAT(removed.out, HasSubstr(kWrapKey));
+}
+
+TEST(WrongKey, IsShownByTheListOfKeysBesideTheOthers) {
+  const TestSite site;
+  KeyForger(site, "issuing").remove("fugo-linkage-aes256-v1");
+  KeyForger(site, "issuing").replace("fugo-record-aes256-v1");
+  const auto listed = site.run({"--json", "keys", "list"});
+  EXPECT_EQ(listed.exit_code, 1) << listed.err;
+  ASSERT_EQ(listed.json()["keys"].size(), 10U) << listed.out << listed.err;
+  for (const auto& key : listed.json()["keys"]) {
+    const bool wrong =
+        key["label"] == "fugo-linkage-aes256-v1" || key["label"] == "fugo-record-aes256-v1";
+    EXPECT_EQ(key["as_expected"], !wrong) << key;
+  }
 }
 
 }  // namespace

@@ -93,6 +93,7 @@ struct Surroundings {
       spill_key.data()[i] = static_cast<std::uint8_t>(100 + i);
     }
     options.rules.agencies = &agencies;
+    options.rules.reasons = {"clerical_error", "emigrated"};
     options.environment = "test";
     options.hmac_key = &hmac_key;
     options.spill_key = &spill_key;

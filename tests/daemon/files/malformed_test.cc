@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr std::size_t kLeastCases = 110;
+constexpr std::size_t kLeastCases = 380;
 
 std::filesystem::path corpus() {
   return std::filesystem::path(FUGO_TEST_DATA) / "requests" / "malformed";

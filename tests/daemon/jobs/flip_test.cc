@@ -1,16 +1,22 @@
 // One changed byte anywhere in the ledger: `fugo verify` ends with 5 and says where, or nothing
 // that a reader can be given has changed. It never dies by a signal.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <random>
+#include <sstream>
 
 #include "tests/daemon/jobs/trial_requests.h"
 #include "tests/daemon/site_fixture.h"
 
 namespace fugo::test {
 namespace {
+
+using testing::ContainsRegex;
+using testing::HasSubstr;
+using testing::StartsWith;
 
 // FUGO_FLIPS makes the test longer: changed bytes in each file.
 std::size_t flips_in_each_file() {
@@ -54,6 +60,23 @@ class FlipTest : public testing::Test {
            site_.run({"--json", "journal", "show"}).out + site_.run({"--json", "stats"}).out;
   }
 
+  // Every finding names a place: of a bulk file its name, of the database a table, a page or a
+  // file.
+  static void expect_place(const std::string& out, const std::filesystem::path& path,
+                           const std::string& where) {
+    EXPECT_THAT(out, StartsWith("DAMAGED ")) << where;
+    EXPECT_THAT(out, HasSubstr("\nplaces that are damaged: ")) << where;
+    if (path.filename() != "data.mdb") {
+      EXPECT_THAT(out, HasSubstr(path.filename().string())) << where;
+    }
+    std::istringstream lines(out);
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("DAMAGED ")) continue;
+      EXPECT_THAT(line, ContainsRegex("^DAMAGED [^:]*(data[./]|table|page|ledger|journal|counts)"))
+          << where;
+    }
+  }
+
   // Changes one byte, verifies, puts it back. True when the change was found.
   bool found(const std::filesystem::path& path, std::uint64_t offset, char mask) {
     change_byte(path, offset, mask);
@@ -63,7 +86,7 @@ class FlipTest : public testing::Test {
         << where << ": exit " << verified.exit_code << "\n"
         << verified.err;
     if (verified.exit_code == 5)
-      EXPECT_NE(verified.out + verified.err, "") << where;
+      expect_place(verified.out, path, where);
     else
       EXPECT_EQ(content(), content_) << where << " changed something and was not found";
     change_byte(path, offset, mask);

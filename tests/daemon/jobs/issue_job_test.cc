@@ -192,6 +192,53 @@ TEST(IssueJob, ForcedCollisionsAreToldApart) {
   EXPECT_EQ(site.run({"verify"}).exit_code, 0);
 }
 
+// The same, with several rows of each person: at agencies of every method, twice at one of them,
+// in one segment and across segments.
+TEST(IssueJob, RowsOfAPersonWhoCollidedStayTogether) {
+  const TestSite site({"--linkage-method", "test-16"});
+  site.set_config("[ledger]", "[issue]\nsegment_rows = 3000\n\n[ledger]");
+  const std::vector<std::string> agencies = {"131016", "131016", "131130", "141003"};
+  std::vector<TrialRow> rows;
+  for (std::uint64_t i = 0; i < 2000; ++i) {  // all rows of half of them in one segment
+    const std::size_t together = i % 2 == 0 ? agencies.size() : 1;
+    for (std::size_t at = 0; at < together; ++at)
+      rows.push_back({std::to_string(100000 + rows.size()), agencies[at], resident_code(i)});
+  }
+  for (std::uint64_t i = 1; i < 2000; i += 2)
+    for (std::size_t at = 1; at < agencies.size(); ++at)
+      rows.push_back({std::to_string(100000 + rows.size()), agencies[at], resident_code(i)});
+  ASSERT_EQ(issue(site, "F", rows).exit_code, 0);
+
+  const auto answers = read_answers(site.scratch() / "out/F");
+  std::map<std::string, std::map<std::string, std::string>> symbol_of;  // agency -> code -> symbol
+  std::map<std::string, std::set<std::string>> symbols;
+  for (const auto& row : rows) {
+    const Answer& answer = answers.at(row.agency).at(row.processing_number);
+    const auto [at, fresh] = symbol_of[row.agency].emplace(row.resident_code, answer.symbol);
+    ASSERT_EQ(answer.status, fresh ? "new" : "existing");
+    ASSERT_EQ(at->second, answer.symbol) << "one person has two symbols";
+    symbols[row.agency].insert(answer.symbol);
+  }
+  for (const auto& [agency, distinct] : symbols) EXPECT_EQ(distinct.size(), 2000U) << agency;
+  EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+
+  // Linking goes from person to person, through the inverse and by recomputing.
+  for (const auto& [from, to] : {std::pair{"141003", "131016"}, std::pair{"131016", "131130"}}) {
+    std::string questions;
+    std::string expected = "symbol,status,linked_symbol\n";
+    for (const auto& [code, symbol] : symbol_of[from]) {
+      questions += symbol + "\n";
+      expected += symbol + ",ok," + symbol_of[to][code] + "\n";
+    }
+    write_file(site.scratch() / "questions", questions);
+    const auto out = site.scratch() / (std::string("linked-") + from);
+    const auto linked = site.run({"link", (site.scratch() / "questions").string(), "--from", from,
+                                  "--to", to, "--out", out.string()});
+    ASSERT_EQ(linked.exit_code, 0) << linked.err;
+    EXPECT_EQ(read_file(out), expected) << from << " -> " << to;
+  }
+}
+
 TEST(IssueJob, LinksWithEveryMethod) {
   const TestSite site;
   const auto rows = trial_rows(0, 300, kAgencies);
@@ -217,7 +264,7 @@ TEST(IssueJob, LinksWithEveryMethod) {
       questions += foreign + "\nNOT-A-SYMBOL\n";
       expected += foreign + ",unknown,\n,bad_symbol,\n";
       write_file(site.scratch() / "questions", questions);
-      const auto out = site.scratch() / "linked";
+      const auto out = site.scratch() / ("linked-" + from + "-" + to);
       const auto result = site.run({"link", (site.scratch() / "questions").string(), "--from", from,
                                     "--to", to, "--out", out.string()});
       ASSERT_EQ(result.exit_code, 3) << result.err;

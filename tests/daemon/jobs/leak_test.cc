@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <string.h>
 
-#include <functional>
+#include <algorithm>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -76,14 +76,24 @@ void add_symbol(const Block& symbol, std::vector<Needle>& needles) {
     needles.push_back({"symbol as base64", base64(bytes.substr(skip, 12))});
 }
 
-std::vector<Block> linkage_symbols(const TestSite& site, const std::vector<std::uint64_t>& codes) {
-  std::vector<Block> symbols(codes.size());
+// Symbols are the secret ones of some people, and what the agency 131016 is given for them.
+struct Symbols {
+  std::vector<Block> linkage, agency;
+};
+
+Symbols symbols_of(const TestSite& site, const std::vector<std::uint64_t>& codes) {
+  Symbols symbols{std::vector<Block>(codes.size()), std::vector<Block>(codes.size())};
   const auto settings = daemon::load_settings(site.config());
   EXPECT_TRUE(settings);
   {
     auto opened = daemon::open_site(*settings, hsm::TokenRole::kIssuing, keystore::Access::kRead);
     EXPECT_TRUE(opened) << opened.error().message();
-    EXPECT_TRUE((*opened)->symbols().linkage((*opened)->active_generation(), codes, {}, symbols));
+    auto& maker = (*opened)->symbols();
+    const auto& generation = (*opened)->active_generation();
+    EXPECT_TRUE(maker.linkage(generation, codes, {}, symbols.linkage));
+    const std::vector<keystore::AgencyNumber> agencies(codes.size(),
+                                                       (*opened)->find_agency("131016")->number);
+    EXPECT_TRUE(maker.agency(generation.number, agencies, symbols.linkage, symbols.agency));
   }
   hsm::finalize_all();
   return symbols;
@@ -96,6 +106,7 @@ std::vector<std::string> search(const std::filesystem::path& directory,
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
     if (!entry.is_regular_file() || entry.path() == except || entry.file_size() == 0) continue;
     const auto file = MappedFile::open(entry.path());
+    EXPECT_TRUE(file) << "a file was not searched: " << file.error().message();
     if (!file) continue;
     for (const Needle& needle : needles)
       if (::memmem(file->bytes().data(), file->size(), needle.bytes.data(), needle.bytes.size()) !=
@@ -125,9 +136,24 @@ TEST(Leak, NoCodeAndNoLinkageSymbolOutsideOfTheRequest) {
   for (const std::uint64_t number : kPlanted) codes.push_back(std::stoull(resident_code(number)));
   std::vector<Needle> needles;
   for (const std::uint64_t number : kPlanted) add_code(resident_code(number), needles);
-  for (const Block& symbol : linkage_symbols(site, codes)) add_symbol(symbol, needles);
+  const Symbols symbols = symbols_of(site, codes);
+  for (const Block& symbol : symbols.linkage) add_symbol(symbol, needles);
+  // These are the symbols that were used: the answers follow from them.
+  const std::string answers = read_file(site.scratch() / "out/million/131016.csv");
+  std::size_t answered = 0;
+  for (const Block& symbol : symbols.agency)
+    answered += answers.find(encode_symbol(symbol)) != std::string::npos ? 1 : 0;
+  EXPECT_EQ(answered, std::count_if(kPlanted.begin(), kPlanted.end(),
+                                    [](std::uint64_t number) { return number % 3 == 0; }));
 
-  // The search finds what is there: the codes in the request itself.
+  // The search finds each needle where it is.
+  const TemporaryDirectory haystack;
+  for (const Needle& needle : needles) {
+    write_file(haystack.path() / "hay", "x" + needle.bytes + "y");
+    EXPECT_EQ(search(haystack.path(), {}, {needle}).size(), 1U) << needle.what;
+  }
+
+  // And the codes in the request itself.
   EXPECT_GE(search(site.scratch(), {}, needles).size(), kPlanted.size());
   EXPECT_THAT(search(site.scratch(), request, needles), testing::IsEmpty());
   write_file(site.scratch() / "log", issued.out + issued.err);

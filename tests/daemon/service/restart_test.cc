@@ -64,6 +64,31 @@ TEST(Restart, ARefusalIsFinishedAndJournaledOnce) {
   EXPECT_EQ(refusals(site), 2U);
 }
 
+TEST(Restart, AnotherFileWithTheIdOfAHeldOneIsRefusedNotLost) {
+  const TestSite site;
+  const auto deletion = [](const char* code) {
+    return std::string("#fugo-request,version=1,id=D,kind=delete,records=1\n") +
+           "resident_code,reason\n" + code + ",clerical_error\n";
+  };
+  {
+    RunningDaemon daemon(site);
+    drop(site, "first", deletion("24727059608"));
+    ASSERT_TRUE(wait_for([&] { return fs::exists(folder(site, "held") / "D/first"); }))
+        << daemon.log();
+    EXPECT_EQ(daemon.stop(), 0);
+  }
+  // As a stop between taking a file and its first look leaves them.
+  write_file(folder(site, "work") / "other", deletion("24846016224"));
+  write_file(folder(site, "work") / "same", deletion("24727059608"));
+  RunningDaemon daemon(site);
+  EXPECT_TRUE(wait_for([&] { return refused(site, "D"); })) << daemon.log();
+  EXPECT_TRUE(wait_for([&] { return entries(folder(site, "work")).empty(); })) << daemon.log();
+  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_THAT(read_file(folder(site, "refused") / "D/reason.txt"),
+              HasSubstr("used before with other content"));
+  EXPECT_EQ(entries(folder(site, "held") / "D"), std::vector<std::string>{"first"});
+}
+
 TEST(Restart, FilesThatWereMovedByHandFindTheirPlace) {
   const TestSite site;
   site.set_config("[ledger]", "[issue]\nreject_limit_rows = 0\n\n[ledger]");

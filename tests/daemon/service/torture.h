@@ -11,7 +11,7 @@ namespace fugo::test {
 struct TortureOptions {
   std::uint64_t kills = 50;
   std::uint64_t seed = 1;
-  bool all_kinds = false;  // change and delete as well as issue
+  bool all_kinds = true;  // change and delete as well as issue
   std::string report;     // a file that is written, or empty
 };
 

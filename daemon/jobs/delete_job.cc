@@ -1,0 +1,89 @@
+#include "daemon/jobs/delete_job.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace fugo::daemon {
+
+using engine::EraseResult;
+
+Status DeleteJob::prepare() {
+  FUGO_ASSIGN(eraser_, engine::Eraser::create(site_, std::max<std::uint64_t>(survey_.rows, 1)));
+  return {};
+}
+
+Result<engine::EraseOutcome> DeleteJob::find() {
+  Segment segment;
+  FUGO_TRY(request_->read(survey_, rules_, 0, static_cast<std::uint32_t>(job_.rows), segment));
+  if (!eraser_) FUGO_TRY(prepare());
+  FUGO_ASSIGN(const auto outcome, eraser_->find(segment.resident_codes()));
+  job_.count_existing = 0;
+  for (std::size_t row = 0; row < outcome.results.size(); ++row) {
+    if (outcome.results[row] == EraseResult::kErased) {
+      ++job_.count_existing;
+      continue;
+    }
+    FUGO_TRY(survey_.rejects.add({segment.lines[row],
+                                  outcome.results[row] == EraseResult::kSuperseded
+                                      ? RejectReason::kSupersededResident
+                                      : RejectReason::kUnknownResident,
+                                  {}}));
+  }
+  return outcome;
+}
+
+Result<WrittenAnswers> DeleteJob::make_answers(bool) {
+  tell("deleting", 0, job_.rows);
+  FUGO_ASSIGN(const auto outcome, find());
+  FUGO_TRY(request_->check_unchanged());
+  FUGO_TRY(going_());
+  PairAnswers answers(place());
+  for (const auto& dead : outcome.agencies) FUGO_TRY(answers.add_agency(dead.agency, dead.symbol));
+  for (const auto& record : outcome.records) FUGO_TRY(answers.add_record(record));
+  return answers.write(place(), answer_head(),
+                       {{"deleted", job_.count_existing}, {"rejected", survey_.rejects.size()}},
+                       site_.agencies(), survey_.rejects, going_);
+}
+
+Status DeleteJob::commit_answers(const WrittenAnswers& written) {
+  job_.state = keystore::JobState::kAnswering;
+  job_.answers_digest = written.digest;
+  job_.count_rejected = survey_.rejects.size();
+  job_.rows_done = job_.rows;
+  return eraser_->commit(job_, options_.actor);
+}
+
+Result<WrittenAnswers> DeleteJob::make_again() {
+  return fail(ErrorCode::kRefused,
+              "request " + job_.id + " was carried out on " + format_time(job_.time) +
+                  ": the people of it are deleted, and its answers cannot be made again",
+              answers_path(options_.output_directory, job_.id).string(),
+              "its answers were in " + answers_path(job_.output_directory, job_.id).string());
+}
+
+Status DeleteJob::find_rejects() {
+  return find().map([](const auto&) {});
+}
+
+Status DeleteJob::admissible() const {
+  if (survey_.rows <= options_.segment_rows) return {};
+  return fail(ErrorCode::kRefused,
+              "a request of kind delete may have " + std::to_string(options_.segment_rows) +
+                  " rows, and this one has " + std::to_string(survey_.rows),
+              options_.request.string(), "send it in several files");
+}
+
+std::vector<Need> DeleteJob::needs() const {
+  auto all = Job::needs();
+  const std::string rows = std::to_string(survey_.rows);
+  const bool given = options_.confirm_rows == survey_.rows;
+  all.push_back({"delete", given,
+                 options_.confirm_rows && !given
+                     ? "--confirm is not the number of rows, which is " + rows
+                     : "the people of " + rows + " rows would be deleted, for good",
+                 "if that is meant, run it with --confirm " + rows});
+  return all;
+}
+
+}  // namespace fugo::daemon

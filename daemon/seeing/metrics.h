@@ -1,0 +1,62 @@
+// Metrics for Prometheus, served over HTTP on a loopback address.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/config.h"
+#include "daemon/jobs/job.h"
+#include "daemon/seeing/status_board.h"
+#include "engine/site.h"
+
+namespace fugo::daemon {
+
+// WatchedFolder is a folder whose file system must have room: {"outbox", "/var/lib/fugo/outbox"}.
+struct WatchedFolder {
+  std::string name;
+  std::filesystem::path path;
+};
+
+// Metrics counts what it is told, and reads the rest when it is asked: from the board, the token's
+// Health, the ledger and the file systems. Between scrapes it does nothing. docs/operation.md
+// lists every metric. No name, label or value holds a resident code, a symbol, a request's id or
+// anything else of one person or file.
+//
+// Thread-safe. The board outlives it.
+class Metrics {
+ public:
+  // start serves http://ADDRESS:PORT/metrics; with port 0 nothing is served, and everything else
+  // works as well. kIo when the address cannot be had.
+  [[nodiscard]] static Result<std::unique_ptr<Metrics>> start(const MetricsSection& section,
+                                                              const StatusBoard& board,
+                                                              std::vector<WatchedFolder> folders,
+                                                              const std::string& version);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // watch names the site that is open, whose ledger and token are read at each scrape; nullptr
+  // before it is closed (this waits for a scrape that is under way).
+  void watch(engine::Site* site);
+
+  // segment_committed is for JobOptions::segment_committed.
+  void segment_committed(keystore::JobKind kind, double seconds);
+  // job_answered counts a job and its rows by result, once: not those of a repeated request.
+  void job_answered(const JobReport& report);
+  void job_ended(keystore::JobKind kind, JobEnd end);  // in any other way
+  // failed counts an error; one of code kDamaged sets fugo_ledger_damaged until the restart.
+  void failed(const Error& error);
+
+  // text is what a scrape would get.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct Parts;  // what is of prometheus-cpp stays out of this header
+  explicit Metrics(std::shared_ptr<Parts> parts);
+  const std::shared_ptr<Parts> parts_;
+};
+
+}  // namespace fugo::daemon

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -58,11 +60,11 @@ class FaultTable : public ::testing::Test {
   }
 
   // called is every function that an act calls of itself.
-  static std::set<std::string> called(const Act& act) {
+  static std::set<std::string> called(const Act& act, bool may_fail = false) {
     std::map<std::string, std::uint64_t> before;
     for (const auto& row : bench_->token().health().functions) before[row.function] = row.count;
     const auto answer = act.run();
-    EXPECT_TRUE(answer) << act.name << ": " << answer.error().message();
+    EXPECT_TRUE(answer || may_fail) << act.name << ": " << answer.error().message();
     std::set<std::string> functions;
     for (const auto& row : bench_->token().health().functions)
       if (row.count != before[row.function]) functions.insert(row.function);
@@ -121,10 +123,21 @@ TEST_F(FaultTable, EveryActMeetsEveryFaultOfTheFunctionsItCalls) {
 // anew as well.
 TEST_F(FaultTable, EveryFaultInTheMiddleOfARecovery) {
   const std::string trigger = "C_Encrypt times 2 rv CKR_DEVICE_ERROR\n";
-  bench_->faults().set(trigger);
-  const auto functions = called(bench_->act("encrypt"));
-  for (const char* one : {"C_Initialize", "C_Finalize", "C_CloseSession", "C_Login"})
-    ASSERT_TRUE(functions.contains(one)) << one;
+  // Which thread meets the second error is not ours to say: one that had its second try already
+  // gives it back, and then nothing is initialised. So until it has been.
+  std::set<std::string> functions;
+  const auto whole = [&] {
+    return std::ranges::all_of(
+        std::array{"C_Initialize", "C_Finalize", "C_CloseSession", "C_Login"},
+        [&](const char* one) { return functions.contains(one); });
+  };
+  for (int attempt = 0; attempt < 20 && !whole(); ++attempt) {
+    bench_->faults().set(trigger);
+    functions = called(bench_->act("encrypt"), /*may_fail=*/true);
+    bench_->faults().lift();
+    ASSERT_TRUE(bench_->works_again(bench_->act("encrypt")));
+  }
+  ASSERT_TRUE(whole());
   for (const auto& function : functions) {
     try_all(bench_->act("encrypt"), function, trigger);
     if (HasFatalFailure()) return;

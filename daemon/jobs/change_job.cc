@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "daemon/files/survey.h"
+#include "engine/change/change_foresight.h"
 
 namespace fugo::daemon {
 namespace {
@@ -26,30 +27,6 @@ std::optional<RejectReason> reason_of(ChangeResult result) {
       return RejectReason::kResidentExists;
   }
   return std::nullopt;
-}
-
-// CodeAt is a resident code and the row that has it.
-struct CodeAt {
-  std::uint64_t code = 0;
-  std::uint32_t row = 0;
-  friend auto operator<=>(const CodeAt&, const CodeAt&) = default;
-};
-
-// dependent_rows marks the rows that have a code of an earlier one.
-Result<std::vector<bool>> dependent_rows(const engine::ChangeRows& rows) {
-  const std::size_t count = rows.old_codes.size();
-  std::vector<bool> dependent(count);
-  FUGO_ASSIGN(auto codes, SecretArray<CodeAt>::create(std::max<std::size_t>(2 * count, 1)));
-  for (std::uint32_t row = 0; row < count; ++row) {
-    codes[2 * row] = {rows.old_codes[row], row};
-    codes[2 * row + 1] = {rows.new_codes[row], row};
-  }
-  const auto all = codes.span().first(2 * count);
-  std::sort(all.begin(), all.end());
-  for (std::size_t i = 1; i < all.size(); ++i)
-    if (all[i].code == all[i - 1].code && all[i].row != all[i - 1].row)
-      dependent[all[i].row] = true;
-  return dependent;
 }
 
 }  // namespace
@@ -142,32 +119,19 @@ Status ChangeJob::take(const engine::ChangeOutcome& outcome, std::size_t first) 
   return {};
 }
 
-// Rows that build on earlier rows of their block are not foreseen: they are taken to be in order.
-Status ChangeJob::look_at_block(engine::SegmentChanger& changer) {
-  const auto old_codes = segment_.resident_codes(), new_codes = segment_.new_resident_codes();
-  FUGO_ASSIGN(const auto dependent, dependent_rows({old_codes, new_codes}));
-  for (std::size_t first = 0; first < segment_.size();) {
-    FUGO_TRY(going_());
-    engine::ChangeRows rows{old_codes.subspan(first), new_codes.subspan(first)};
-    const std::size_t count = engine::SegmentChanger::independent_rows(rows);
-    rows = {rows.old_codes.first(count), rows.new_codes.first(count)};
-    FUGO_ASSIGN(const auto results, changer.look(rows, job_.join));
-    for (std::size_t row = 0; row < results.size(); ++row) {
-      const auto reason = reason_of(results[row]);
-      if (reason && !dependent[first + row])
-        FUGO_TRY(survey_.rejects.add({segment_.lines[first + row], *reason, {}}));
-    }
-    first += count;
-  }
-  return {};
-}
-
-Status ChangeJob::find_rejects() {
-  FUGO_ASSIGN(const auto changer, engine::SegmentChanger::create(site_, block_rows()));
+Status ChangeJob::find_rejects(const FoundReject& found) {
+  FUGO_ASSIGN(auto foresight, engine::ChangeForesight::create(
+                                  site_, block_rows(), std::max<std::uint64_t>(job_.rows, 1)));
   for (std::uint64_t row = 0; row < job_.rows; row += segment_.rows) {
+    FUGO_TRY(going_());
     tell("reading", row, job_.rows);
     FUGO_TRY(request_->read(survey_, rules_, row, block_rows(), segment_));
-    FUGO_TRY(look_at_block(*changer));
+    FUGO_ASSIGN(
+        const auto results,
+        foresight.look({segment_.resident_codes(), segment_.new_resident_codes()}, job_.join));
+    for (std::size_t i = 0; i < results.size(); ++i)
+      if (const auto reason = reason_of(results[i]))
+        FUGO_TRY(found({segment_.lines[i], *reason, {}}));
   }
   return {};
 }

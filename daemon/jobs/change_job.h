@@ -17,7 +17,7 @@ class ChangeJob final : public Job {
  private:
   Status prepare() override;
   Result<WrittenAnswers> make_answers(bool make_missing) override;
-  Status find_rejects() override;
+  Status find_rejects(const FoundReject& found) override;
   std::vector<Need> needs() const override;
 
   [[nodiscard]] std::uint32_t block_rows() const;
@@ -27,7 +27,6 @@ class ChangeJob final : public Job {
   [[nodiscard]] Status change_block(engine::SegmentChanger& changer);
   // take notes an outcome of the accepted rows from `first` on.
   [[nodiscard]] Status take(const engine::ChangeOutcome& outcome, std::size_t first);
-  [[nodiscard]] Status look_at_block(engine::SegmentChanger& changer);
 
   std::unique_ptr<engine::SegmentChanger> changer_;
   PairAnswers answers_;

@@ -2,11 +2,36 @@
 
 #include <algorithm>
 
+#include "base/secret.h"
 #include "base/text.h"
+#include "engine/issue/code_look.h"
 
 namespace fugo::daemon {
 
 using engine::EraseResult;
+
+namespace {
+
+// CodeAt is a resident code and the row that has it.
+struct CodeAt {
+  std::uint64_t code = 0;
+  std::uint32_t row = 0;
+  friend auto operator<=>(const CodeAt&, const CodeAt&) = default;
+};
+
+// repeated marks the rows that have the code of an earlier one.
+Result<std::vector<bool>> repeated(std::span<const std::uint64_t> codes) {
+  std::vector<bool> marks(codes.size());
+  FUGO_ASSIGN(auto sorted, SecretArray<CodeAt>::create(std::max<std::size_t>(codes.size(), 1)));
+  for (std::uint32_t row = 0; row < codes.size(); ++row) sorted[row] = {codes[row], row};
+  const auto all = sorted.span().first(codes.size());
+  std::sort(all.begin(), all.end());
+  for (std::size_t i = 1; i < all.size(); ++i)
+    if (all[i].code == all[i - 1].code) marks[all[i].row] = true;
+  return marks;
+}
+
+}  // namespace
 
 Status DeleteJob::prepare() {
   FUGO_ASSIGN(eraser_, engine::Eraser::create(site_, std::max<std::uint64_t>(survey_.rows, 1)));
@@ -62,8 +87,25 @@ Result<WrittenAnswers> DeleteJob::make_again() {
               "its answers were in " + answers_path(job_.output_directory, job_.id).string());
 }
 
-Status DeleteJob::find_rejects() {
-  return find().map([](const auto&) {});
+// As the eraser decides: of two rows about one person the first counts.
+Status DeleteJob::find_rejects(const FoundReject& found) {
+  Segment segment;
+  FUGO_TRY(request_->read(survey_, rules_, 0, static_cast<std::uint32_t>(job_.rows), segment));
+  FUGO_ASSIGN(auto look, engine::CodeLook::create(site_, std::max<std::size_t>(segment.size(), 1)));
+  FUGO_ASSIGN(const auto states, look.look(segment.resident_codes()));
+  FUGO_ASSIGN(const auto repeats, repeated(segment.resident_codes()));
+  job_.count_existing = 0;
+  for (std::size_t row = 0; row < states.size(); ++row) {
+    if (states[row] == engine::CodeState::kActive && !repeats[row])
+      ++job_.count_existing;
+    else
+      FUGO_TRY(
+          found({segment.lines[row],
+                 states[row] == engine::CodeState::kSuperseded ? RejectReason::kSupersededResident
+                                                               : RejectReason::kUnknownResident,
+                 {}}));
+  }
+  return {};
 }
 
 Status DeleteJob::admissible() const {

@@ -21,7 +21,7 @@ class DeleteJob final : public Job {
   Result<WrittenAnswers> make_answers(bool make_missing) override;
   Status commit_answers(const WrittenAnswers& written) override;
   Result<WrittenAnswers> make_again() override;
-  Status find_rejects() override;
+  Status find_rejects(const FoundReject& found) override;
   Status admissible() const override;
   std::vector<Need> needs() const override;
 

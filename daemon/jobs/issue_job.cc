@@ -1,10 +1,19 @@
 #include "daemon/jobs/issue_job.h"
 
 #include <algorithm>
+#include <random>
 
 #include "daemon/files/answers.h"
+#include "engine/issue/code_look.h"
 
 namespace fugo::daemon {
+namespace {
+
+constexpr std::uint64_t kLookRows = 1U << 17U;    // looked at in one go
+constexpr std::uint64_t kSampleRows = 1U << 14U;  // drawn from a file that is much larger
+constexpr double kLeastPart = 0.02;               // of the rows, that a sample can tell from none
+
+}  // namespace
 
 Result<WrittenAnswers> IssueJob::make_answers(bool make_missing) {
   FUGO_TRY(work_through(make_missing));
@@ -66,23 +75,51 @@ Status IssueJob::work_through(bool make_missing) {
 }
 
 // Rows of people whose code was changed.
-Status IssueJob::find_rejects() {
+Status IssueJob::find_rejects(const FoundReject& found) {
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   if (!snapshot->any_patched()) return {};
-  const auto all = ranges({});
-  std::uint32_t most_rows = 1;
-  for (const SegmentRange& range : all) most_rows = std::max(most_rows, range.rows);
-  FUGO_ASSIGN(const auto issuer, engine::SegmentIssuer::create(site_, most_rows));
-  issuer->ask([this] { return going_(); });
+  const auto block =
+      static_cast<std::uint32_t>(std::clamp<std::uint64_t>(survey_.rows, 1, kLookRows));
+  FUGO_ASSIGN(auto look, engine::CodeLook::create(site_, block));
   Segment segment;
-  for (const SegmentRange& range : all) {
-    FUGO_TRY(request_->read(survey_, rules_, range.first_row, range.rows, segment));
-    FUGO_ASSIGN(const auto rows, issuer->superseded({segment.resident_codes(), segment.agencies}));
-    for (const std::uint32_t row : rows)
-      FUGO_TRY(survey_.rejects.add({segment.lines[row], RejectReason::kSupersededResident,
-                                    segment.processing_numbers[row]}));
+  for (std::uint64_t row = 0; row < survey_.rows; row += segment.rows) {
+    FUGO_TRY(going_());
+    tell("reading", row, survey_.rows);
+    FUGO_TRY(request_->read(survey_, rules_, row, block, segment));
+    FUGO_ASSIGN(const auto states, look.look(segment.resident_codes()));
+    for (std::size_t i = 0; i < states.size(); ++i)
+      if (states[i] == engine::CodeState::kSuperseded)
+        FUGO_TRY(found(
+            {segment.lines[i], RejectReason::kSupersededResident, segment.processing_numbers[i]}));
   }
   return {};
+}
+
+// Deriving every code of a large file only to count would cost a good part of the job itself, and
+// nearly every file has next to no such row. So rows drawn at random are looked at first. Were the
+// limit reached, half of it would not be seen in this sample once in 10^20 files.
+Result<bool> IssueJob::may_find_rejects(std::uint64_t needed) {
+  FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
+  if (!snapshot->any_patched()) return false;
+  const double part = static_cast<double>(needed) / static_cast<double>(survey_.rows);
+  if (survey_.rows <= 4 * kSampleRows || part < kLeastPart) return true;
+  std::random_device random;
+  std::uniform_int_distribution<std::uint64_t> any_row(0, survey_.rows - 1);
+  std::vector<std::uint64_t> sample(kSampleRows);
+  for (std::uint64_t& row : sample) row = any_row(random);
+  std::sort(sample.begin(), sample.end());
+  sample.erase(std::unique(sample.begin(), sample.end()), sample.end());
+  FUGO_ASSIGN(auto codes, SecretArray<std::uint64_t>::create(sample.size()));
+  std::size_t accepted = 0;
+  Segment segment;
+  for (const std::uint64_t row : sample) {
+    FUGO_TRY(request_->read(survey_, rules_, row, 1, segment));
+    if (segment.size() == 1) codes[accepted++] = segment.codes[0];
+  }
+  FUGO_ASSIGN(auto look, engine::CodeLook::create(site_, sample.size()));
+  FUGO_ASSIGN(const auto states, look.look(codes.span().first(accepted)));
+  const auto hits = std::count(states.begin(), states.end(), engine::CodeState::kSuperseded);
+  return 2 * static_cast<double>(hits) >= part * static_cast<double>(sample.size());
 }
 
 }  // namespace fugo::daemon

@@ -16,7 +16,8 @@ class IssueJob final : public Job {
  private:
   Status prepare() override;
   Result<WrittenAnswers> make_answers(bool make_missing) override;
-  Status find_rejects() override;
+  Status find_rejects(const FoundReject& found) override;
+  Result<bool> may_find_rejects(std::uint64_t needed) override;
 
   // ranges lists the committed segments, then what is left of the file cut by today's setting.
   [[nodiscard]] std::vector<SegmentRange> ranges(

@@ -36,6 +36,7 @@ Result<JobReport> Job::run() {
     return fail(ErrorCode::kRefused, "request " + job_.id + " was cancelled",
                 options_.request.string(), "give a new request an id of its own");
   if (!known_ || known_->state == JobState::kHeld) {
+    FUGO_TRY(foresee());
     FUGO_ASSIGN(const bool goes_on, approved());
     if (!goes_on) return report();
     FUGO_TRY(prepare());
@@ -61,15 +62,15 @@ Result<JobReport> Job::check() {
     return fail_errno("there is no directory for temporary files", "$TMPDIR or /tmp",
                       error.value());
   FUGO_TRY(look(temporary_directory));
-  job_.id = survey_.head.id;
-  job_.kind = survey_.head.kind;
-  job_.join = survey_.head.join;
-  job_.rows = survey_.rows;
+  describe();
   job_.segment_rows = options_.segment_rows;
   report_.repeated = known_ && known_->state != JobState::kHeld;
   report_.unfinished =
       known_ && (known_->state == JobState::kRunning || known_->state == JobState::kAnswering);
-  FUGO_TRY(find_rejects());
+  FUGO_TRY(find_rejects([this](const Reject& reject) {
+    ++of_ledger_;
+    return survey_.rejects.add(reject);
+  }));
   FUGO_TRY(show_rejects());
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   if (state.open_job != 0 && !(known_ && known_->number == state.open_job)) {
@@ -133,57 +134,6 @@ Status Job::show_rejects() {
   });
 }
 
-bool Job::too_many_rejects() const {
-  return rejects_of_file_ > options_.reject_limit_rows &&
-         rejects_of_file_ * 100 > survey_.rows * options_.reject_limit_percent;
-}
-
-std::vector<Need> Job::needs() const {
-  if (!too_many_rejects()) return {};
-  return {{"rejects", options_.accept_rejects,
-           std::to_string(rejects_of_file_) + " of " + std::to_string(survey_.rows) +
-               " rows would be rejected, which is more than the limit",
-           "see fugo check, or run it again with --accept-rejects"}};
-}
-
-// False: the request waits for an approval now.
-Result<bool> Job::approved() {
-  const auto all = needs();
-  std::string reasons;
-  const Need* missing = nullptr;
-  const std::string before =
-      known_ && !known_->approved_by.empty() ? "," + known_->hold_reason + "," : "";
-  for (const Need& need : all) {
-    reasons += (reasons.empty() ? "" : ",") + std::string(need.reason);
-    const bool given =
-        need.given || before.find("," + std::string(need.reason) + ",") != std::string::npos;
-    if (!given && missing == nullptr) missing = &need;
-  }
-  job_.hold_reason = reasons;
-  if (missing == nullptr) return true;
-  if (!options_.hold)
-    return fail(ErrorCode::kRefused, missing->what, options_.request.string(), missing->hint);
-  FUGO_TRY(hold(reasons));
-  return false;
-}
-
-Status Job::hold(const std::string& reasons) {
-  report_.held = true;
-  report_.hold_reason = reasons;
-  if (known_ && known_->hold_reason == reasons) return {};  // as it was, and not approved
-  FUGO_ASSIGN(const auto state, site_.ledger().state());
-  pin(state);
-  job_.state = JobState::kHeld;
-  job_.count_rejected = rejects_of_file_;
-  FUGO_ASSIGN(const auto update, site_.ledger().begin());
-  job_.approved_by.clear();  // what was approved was less
-  FUGO_ASSIGN(job_.number, update->put_job(job_));
-  FUGO_TRY(update->append_journal(
-      options_.actor, std::string(job_kind_name(job_.kind)) + ".held",
-      nlohmann::json{{"request", job_.id}, {"rows", job_.rows}, {"reason", reasons}}.dump()));
-  return update->commit();
-}
-
 Status Job::refuse_other_open_job(const keystore::LedgerState& state) const {
   if (state.open_job == 0) return {};
   FUGO_ASSIGN(auto open, site_.ledger().job(state.open_job));
@@ -194,10 +144,15 @@ Status Job::refuse_other_open_job(const keystore::LedgerState& state) const {
               "run that request again first, or give it up by fugo jobs cancel " + open.id);
 }
 
-void Job::pin(const keystore::LedgerState& state) {
+void Job::describe() {
   job_.id = survey_.head.id;
   job_.kind = survey_.head.kind;
   job_.join = survey_.head.join;
+  job_.rows = survey_.rows;
+}
+
+void Job::pin(const keystore::LedgerState& state) {
+  describe();
   job_.own_request = options_.own_request;
   job_.request_hmac = survey_.hmac;
   job_.time = unix_now();
@@ -208,7 +163,6 @@ void Job::pin(const keystore::LedgerState& state) {
   pin_registry(site_, state, job_);
   job_.check_digits = options_.check_digits;
   job_.segment_rows = options_.segment_rows;
-  job_.rows = survey_.rows;
   job_.accept_rejects = options_.accept_rejects;
 }
 
@@ -366,11 +320,13 @@ Result<JobReport> Job::repeat() {
 
 Result<JobReport> Job::report() {
   fill_report(job_, report_);
-  const RejectCounts& counts = survey_.rejects.counts();
-  for (std::size_t reason = 1; reason < counts.size(); ++reason)
+  RejectCounts counts = survey_.rejects.counts();
+  for (std::size_t reason = 1; reason < counts.size(); ++reason) {
+    if (job_.state == JobState::kHeld) counts[reason] += foreseen_[reason];
     if (counts[reason] != 0)
       report_.rejects.emplace(reject_reason_name(static_cast<RejectReason>(reason)),
                               counts[reason]);
+  }
   if (job_.state != JobState::kHeld && !job_.output_directory.empty()) {
     report_.answers = answers_path(options_.output_directory, job_.id);
     FUGO_ASSIGN(report_.agencies, count_answer_files(place()));

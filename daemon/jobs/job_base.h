@@ -47,8 +47,12 @@ class Job {
   [[nodiscard]] virtual Status commit_answers(const WrittenAnswers& written);
   // make_again makes the answers of a job that is done once more; kRefused when that cannot be.
   [[nodiscard]] virtual Result<WrittenAnswers> make_again() { return make_answers(false); }
-  // find_rejects adds what the ledger would reject; for a check.
-  [[nodiscard]] virtual Status find_rejects() = 0;
+  // find_rejects finds what the ledger would reject, before anything is applied.
+  using FoundReject = std::function<Status(const Reject&)>;
+  [[nodiscard]] virtual Status find_rejects(const FoundReject& found) = 0;
+  // may_find_rejects is false when it is certain that find_rejects would find fewer than `needed`;
+  // for kinds that know a cheaper way to tell.
+  [[nodiscard]] virtual Result<bool> may_find_rejects(std::uint64_t /*needed*/) { return true; }
   // needs lists what must be approved; this one: too many rejects.
   [[nodiscard]] virtual std::vector<Need> needs() const;
   // admissible refuses a file as a whole for what the kind cannot do.
@@ -79,7 +83,12 @@ class Job {
  private:
   [[nodiscard]] Status look(const std::filesystem::path& temporary_directory);
   [[nodiscard]] Status show_rejects();
+  // describe puts what the file says of itself into the job's row.
+  void describe();
+  [[nodiscard]] std::uint64_t rejects_foreseen() const { return rejects_of_file_ + of_ledger_; }
+  [[nodiscard]] std::uint64_t rejects_to_be_held() const;
   [[nodiscard]] bool too_many_rejects() const;
+  [[nodiscard]] Status foresee();
   [[nodiscard]] Result<bool> approved();
   [[nodiscard]] Status hold(const std::string& reasons);
   [[nodiscard]] Status refuse_other_open_job(const keystore::LedgerState& state) const;
@@ -93,6 +102,8 @@ class Job {
 
   std::optional<keystore::JobRow> known_;  // this id's job, if it came before
   std::uint64_t rejects_of_file_ = 0;      // without those that the ledger finds
+  std::uint64_t of_ledger_ = 0;            // those, if they were looked for before the work
+  RejectCounts foreseen_{};                // the same by reason
   JobReport report_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };

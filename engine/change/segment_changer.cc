@@ -34,12 +34,6 @@ class Changer final : public SegmentChanger {
                                const keystore::Actor& actor, keystore::JobRow& job) override;
   Result<ChangeOutcome> answer(const ChangeRows& rows,
                                const keystore::SegmentRow& segment) override;
-  Result<std::vector<ChangeResult>> look(const ChangeRows& rows, bool join) override {
-    FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
-    FUGO_TRY(people_.judge(rows, *snapshot, join));
-    const auto results = people_.results();
-    return std::vector<ChangeResult>(results.begin(), results.end());
-  }
 
  private:
   [[nodiscard]] Status find_pairs(const keystore::Snapshot& snapshot, const keystore::JobRow& job);

@@ -80,10 +80,6 @@ class SegmentChanger {
   // answers' digest.
   [[nodiscard]] virtual Result<ChangeOutcome> answer(const ChangeRows& rows,
                                                      const keystore::SegmentRow& segment) = 0;
-
-  // look tells what change would answer as the ledger is now. Reads only.
-  [[nodiscard]] virtual Result<std::vector<ChangeResult>> look(const ChangeRows& rows,
-                                                               bool join) = 0;
 };
 
 }  // namespace fugo::engine

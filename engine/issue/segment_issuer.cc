@@ -102,19 +102,6 @@ Result<IssueOutcome> SegmentIssuer::answer(const IssueRows& rows,
                       segment.people_new, static_cast<std::uint32_t>(issuances_.new_rows().size())};
 }
 
-Result<std::vector<std::uint32_t>> SegmentIssuer::superseded(const IssueRows& rows) {
-  FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
-  PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.active_generation(),
-                      people_);
-  FUGO_TRY(finder.run(rows.codes));
-  std::vector<std::uint32_t> found;
-  for (std::uint32_t row = 0; row < rows.codes.size(); ++row)
-    if (people_.ids[row] != kNoPerson &&
-        snapshot->state_of(people_.ids[row]) != keystore::PersonState::kActive)
-      found.push_back(row);
-  return found;
-}
-
 // New people get ids in the order of their first rows.
 void SegmentIssuer::give_ids(PersonId first_new, std::size_t rows) {
   new_people_rows_.clear();

@@ -58,9 +58,6 @@ class SegmentIssuer {
   [[nodiscard]] Result<IssueOutcome> answer(const IssueRows& rows,
                                             const keystore::SegmentRow& segment);
 
-  // superseded lists the rows whose person is in the ledger and not active any more. Reads only.
-  [[nodiscard]] Result<std::vector<std::uint32_t>> superseded(const IssueRows& rows);
-
  private:
   explicit SegmentIssuer(Site& site) : site_(site) {}
 

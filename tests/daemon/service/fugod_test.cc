@@ -6,7 +6,7 @@
 
 #include <csignal>
 
-#include "tests/daemon/jobs/trial_requests.h"
+#include "tests/daemon/jobs/kind_requests.h"
 #include "tests/daemon/service/daemon_fixture.h"
 
 namespace fugo::test {
@@ -29,6 +29,14 @@ std::string rejected_request(const std::string& id) {
   auto rows = trial_rows(0, 5, kAgencies);
   for (std::size_t i = 0; i + 1 < rows.size(); ++i) rows[i].agency = "NOSUCH";
   return request_text(id, rows);
+}
+
+// A change of which only the ledger knows that all its rows are rejected.
+std::string change_of_nobody(const std::string& id) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (std::size_t i = 0; i < 4; ++i)
+    rows.emplace_back(resident_code(800 + i), resident_code(900 + i));
+  return kind_text(id, "change", rows);
 }
 
 void set_small_limits(const TestSite& site) {
@@ -121,24 +129,28 @@ TEST(Fugod, HoldsWhatNeedsAnApproval) {
   drop(site, "a", rejected_request("H1"));
   drop(site, "b", rejected_request("H2"));
   drop(site, "c", request("PLAIN"));
+  drop(site, "d", change_of_nobody("H3"));
   ASSERT_TRUE(wait_for([&] { return answered(site, "PLAIN"); })) << daemon.log();
-  ASSERT_TRUE(wait_for([&] { return entries(folder(site, "held")).size() == 2; }));
+  ASSERT_TRUE(wait_for([&] { return entries(folder(site, "held")).size() == 3; }));
   EXPECT_EQ(job(site, "H1")["state"], "held");
   EXPECT_EQ(job(site, "H1")["hold_reason"], "rejects");
+  EXPECT_EQ(job(site, "H3")["hold_reason"], "rejects");
   EXPECT_EQ(site.run({"jobs", "approve", "PLAIN"}).exit_code, 1);
   EXPECT_EQ(site.run({"jobs", "approve", "NOSUCH"}).exit_code, 1);
   // What is held outlives the daemon.
   EXPECT_EQ(daemon.stop(), 0);
   RunningDaemon second(site);
-  EXPECT_THAT(entries(folder(site, "held")), ElementsAre("H1", "H2"));
+  EXPECT_THAT(entries(folder(site, "held")), ElementsAre("H1", "H2", "H3"));
   EXPECT_EQ(site.run({"--operator", "chief", "jobs", "approve", "H1"}).exit_code, 0);
   EXPECT_EQ(site.run({"jobs", "refuse", "H2", "--reason", "wrong file"}).exit_code, 0);
-  ASSERT_TRUE(wait_for([&] { return answered(site, "H1") && refused(site, "H2"); }))
-      << second.log();
+  EXPECT_EQ(site.run({"jobs", "approve", "H3"}).exit_code, 0);
+  ASSERT_TRUE(wait_for([&] {
+    return answered(site, "H1") && refused(site, "H2") && answered(site, "H3");
+  })) << second.log();
   ASSERT_TRUE(wait_for([&] { return is_empty(site, "held") && is_empty(site, "work"); }));
   EXPECT_EQ(second.stop(), 0);
   EXPECT_EQ(job(site, "H1")["approved_by"], "chief");
-  EXPECT_EQ(acts(site, "job.approve").size(), 1U);
+  EXPECT_EQ(acts(site, "job.approve").size(), 2U);
   EXPECT_THAT(acts(site, "job.refuse"), ElementsAre(HasSubstr("wrong file")));
 }
 

@@ -1,5 +1,8 @@
 #include "engine/change/segment_changer.h"
 
+#include <set>
+
+#include "engine/change/change_foresight.h"
 #include "tests/engine/change/trial_ledger.h"
 
 namespace fugo::engine::testing {
@@ -60,11 +63,10 @@ TEST(SegmentChanger, RejectsWhatDoesNotFit) {
   const Codes olds{1, 2, 3, 99, 7, 5}, news{12, 11, 1, 98, 7, 5};
   const std::vector expected{kSuperseded,      kResidentExists,  kResidentExists,
                              kUnknownResident, kUnknownResident, kResidentExists};
-  const auto changer = must(SegmentChanger::create(trial.site(), 10));
   // Rows with a code twice come one segment after another.
   ASSERT_EQ(SegmentChanger::independent_rows({olds, news}), 2U);
-  const auto looked = must(changer->look({olds, news}, false));
-  EXPECT_EQ(looked, expected);
+  auto foresight = must(ChangeForesight::create(trial.site(), 10, 10));
+  EXPECT_EQ(must(foresight.look({olds, news}, false)), expected);
   std::vector<ChangeResult> results;
   for (std::size_t row = 0; row < olds.size(); ++row)
     results.push_back(trial.change({olds[row]}, {news[row]}).results[0]);
@@ -74,6 +76,28 @@ TEST(SegmentChanger, RejectsWhatDoesNotFit) {
   EXPECT_EQ(trial.change({5}, {5}, true).results, std::vector{kResidentExists});
   EXPECT_EQ(must(trial.site().ledger().state()).next_person, 7U);
   EXPECT_EQ(trial.verify(), "");
+}
+
+// Whatever builds on what, in one look or over several, with and without joining.
+TEST(SegmentChanger, WhatIsForeseenComesTrue) {
+  const Codes olds{1, 10, 10, 1, 2, 3, 3, 20, 11, 4, 4, 5, 30, 99};
+  const Codes news{10, 11, 12, 13, 3, 1, 20, 21, 11, 5, 30, 4, 31, 98};
+  for (const bool join : {false, true}) {
+    TrialLedger trial;
+    trial.issue({1, 2, 3, 4, 5}, {1, 1, 1, 1, 1});
+    auto foresight = must(ChangeForesight::create(trial.site(), 4, olds.size()));
+    std::vector<ChangeResult> foreseen, came;
+    for (std::size_t row = 0; row < olds.size(); row += 4) {
+      const std::size_t count = std::min<std::size_t>(4, olds.size() - row);
+      const ChangeRows rows{std::span(olds).subspan(row, count),
+                            std::span(news).subspan(row, count)};
+      for (const auto result : must(foresight.look(rows, join))) foreseen.push_back(result);
+    }
+    for (std::size_t row = 0; row < olds.size(); ++row)
+      came.push_back(trial.change({olds[row]}, {news[row]}, join).results[0]);
+    EXPECT_EQ(foreseen, came) << (join ? "joining" : "not joining");
+    EXPECT_GT(std::set<ChangeResult>(came.begin(), came.end()).size(), 3U);
+  }
 }
 
 TEST(SegmentChanger, IndependentRowsShareNoCode) {

@@ -1,0 +1,80 @@
+// Job: what is held until somebody approves it, and what has to be known for that.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/jobs/job_base.h"
+
+namespace fugo::daemon {
+
+using keystore::JobState;
+
+// The least number of rejects that is more than the limit.
+std::uint64_t Job::rejects_to_be_held() const {
+  const std::uint64_t part = survey_.rows * options_.reject_limit_percent / 100;
+  return std::max(options_.reject_limit_rows, part) + 1;
+}
+
+bool Job::too_many_rejects() const { return rejects_foreseen() >= rejects_to_be_held(); }
+
+// A request is held before anything of it is applied, so what only the ledger can tell has to be
+// found now: not where the rows cannot be enough, or those that the file tells are.
+Status Job::foresee() {
+  describe();
+  const std::uint64_t limit = rejects_to_be_held();
+  if (survey_.rows < limit || too_many_rejects()) return {};
+  FUGO_ASSIGN(const bool worth_it, may_find_rejects(limit - rejects_of_file_));
+  if (!worth_it) return {};
+  return find_rejects([this](const Reject& reject) -> Status {
+    ++of_ledger_;
+    ++foreseen_[static_cast<std::size_t>(reject.reason)];
+    return {};
+  });
+}
+
+std::vector<Need> Job::needs() const {
+  if (!too_many_rejects()) return {};
+  return {{"rejects", options_.accept_rejects,
+           std::to_string(rejects_foreseen()) + " of " + std::to_string(survey_.rows) +
+               " rows would be rejected, which is more than the limit",
+           "see fugo check, or run it again with --accept-rejects"}};
+}
+
+// False: the request waits for an approval now.
+Result<bool> Job::approved() {
+  const auto all = needs();
+  std::string reasons;
+  const Need* missing = nullptr;
+  const std::string before =
+      known_ && !known_->approved_by.empty() ? "," + known_->hold_reason + "," : "";
+  for (const Need& need : all) {
+    reasons += (reasons.empty() ? "" : ",") + std::string(need.reason);
+    const bool given =
+        need.given || before.find("," + std::string(need.reason) + ",") != std::string::npos;
+    if (!given && missing == nullptr) missing = &need;
+  }
+  job_.hold_reason = reasons;
+  if (missing == nullptr) return true;
+  if (!options_.hold)
+    return fail(ErrorCode::kRefused, missing->what, options_.request.string(), missing->hint);
+  FUGO_TRY(hold(reasons));
+  return false;
+}
+
+Status Job::hold(const std::string& reasons) {
+  report_.held = true;
+  report_.hold_reason = reasons;
+  if (known_ && known_->hold_reason == reasons) return {};  // as it was, and not approved
+  FUGO_ASSIGN(const auto state, site_.ledger().state());
+  pin(state);
+  job_.state = JobState::kHeld;
+  job_.count_rejected = rejects_foreseen();
+  FUGO_ASSIGN(const auto update, site_.ledger().begin());
+  job_.approved_by.clear();  // what was approved was less
+  FUGO_ASSIGN(job_.number, update->put_job(job_));
+  FUGO_TRY(update->append_journal(
+      options_.actor, std::string(job_kind_name(job_.kind)) + ".held",
+      nlohmann::json{{"request", job_.id}, {"rows", job_.rows}, {"reason", reasons}}.dump()));
+  return update->commit();
+}
+
+}  // namespace fugo::daemon

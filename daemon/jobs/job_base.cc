@@ -32,9 +32,6 @@ Result<JobReport> Job::run() {
   FUGO_TRY(look(options_.output_directory));
   if (known_) job_ = *known_;
   if (known_ && known_->state == JobState::kDone) return repeat();
-  if (known_ && known_->state == JobState::kCancelled)
-    return fail(ErrorCode::kRefused, "request " + job_.id + " was cancelled",
-                options_.request.string(), "give a new request an id of its own");
   if (!known_ || known_->state == JobState::kHeld) {
     FUGO_TRY(foresee());
     FUGO_ASSIGN(const bool goes_on, approved());
@@ -121,7 +118,18 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
     return fail(ErrorCode::kRefused,
                 "the id " + survey_.head.id + " was used before with other content",
                 options_.request.string() + ":1", "give the request an id of its own");
+  FUGO_TRY(refuse_ended());
   return admissible();
+}
+
+// A request that an operator ended stays ended.
+Status Job::refuse_ended() const {
+  const bool cancelled = known_ && known_->state == JobState::kCancelled;
+  if (!cancelled && !(known_ && known_->state == JobState::kRefused)) return {};
+  return fail(ErrorCode::kRefused,
+              "request " + known_->id +
+                  (cancelled ? " was cancelled" : " was held, and an operator refused it"),
+              options_.request.string(), "give a new request an id of its own");
 }
 
 // The first rejects, for a check: line and reason, nothing of the row.

@@ -82,6 +82,7 @@ class Job {
 
  private:
   [[nodiscard]] Status look(const std::filesystem::path& temporary_directory);
+  [[nodiscard]] Status refuse_ended() const;
   [[nodiscard]] Status show_rejects();
   // describe puts what the file says of itself into the job's row.
   void describe();

@@ -91,6 +91,27 @@ TEST(JobControl, ADeletionIsHeldUntilItIsApproved) {
   EXPECT_FALSE(std::filesystem::exists(options.request)) << "its own request is destroyed";
 }
 
+TEST(JobControl, WhatAnOperatorRefusedIsRefusedAgain) {
+  OpenSite open;
+  const auto options = open.own("D1", delete_text("D1", 0));
+  ASSERT_TRUE(daemon::run_job(open.site(), options)->held);
+  open.order("D1", [](JobRow& row) { row.state = JobState::kRefused; });
+  const auto entries = open.site().ledger().state()->journal_entries;
+  auto command = options;
+  command.hold = command.own_request = false;
+  command.confirm_rows = 1;
+  for (const auto& again : {options, command}) {
+    const auto report = daemon::run_job(open.site(), again);
+    ASSERT_FALSE(report);
+    EXPECT_EQ(report.error().code, ErrorCode::kRefused);
+    EXPECT_NE(report.error().message().find("an operator refused it"), std::string::npos)
+        << report.error().message();
+    EXPECT_EQ(open.job("D1").state, JobState::kRefused);
+    EXPECT_TRUE(std::filesystem::exists(options.request));
+  }
+  EXPECT_EQ(open.site().ledger().state()->journal_entries, entries);
+}
+
 TEST(JobControl, AJoinIsHeldAndAnIssueIsNot) {
   OpenSite open;
   const auto join = open.own(

@@ -68,6 +68,7 @@ issue() {
   wanted=$(head -n 1 "$out/request.csv" | sed 's/.*records=//')
   before=$(disk_bytes "$site/ledger")
   sync
+  touch_memory
   start=$(now)
   # Not by the function fugo: the process number must be the program's.
   "$fugo_program" --config "$site/fugo.toml" --json issue "$out/request.csv" \

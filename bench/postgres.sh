@@ -123,6 +123,7 @@ in_parallel() {
 }
 ((rows > 0)) || rows=$(($(wc -l < "$request") - 2))
 sync
+touch_memory
 start=$(now)
 # `head` would end `tail` by a broken pipe: sed reads to the row wanted and leaves.
 sed -n "3,$((rows + 2))p;$((rows + 2))q" "$request" |

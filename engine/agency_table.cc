@@ -49,9 +49,12 @@ Status make_cmac_ff(Token& token, const Key& key, const Block* masks, const Agen
   return with_positions(items.chosen, [&](auto at) {
     const Part part{
         [at, masks, agency = items.agencies.data(), from = items.from.data()](std::size_t i) {
+          soon(from, at(i));
           return load_words(masks[agency[at(i)]]) ^ load_words(from[at(i)]);
         },
         [at, from = items.from.data(), to = items.to.data()](std::size_t i, const Words& e) {
+          soon(from, at(i));
+          soon(to, at(i));
           store_words(to[at(i)], e ^ load_words(from[at(i)]));
         }};
     return encrypt_part(token, key, count_of(items), part);

@@ -43,6 +43,14 @@ inline void store_words(Block& block, const Words& words) {
   return __builtin_bswap64(value);
 }
 
+// soon asks for the cache line that a loop over `array` will come to some rounds after item i. The
+// arrays of a batch lie in no cache, and the processor's own look-ahead ends at each page.
+template <typename T>
+inline void soon(const T* array, std::size_t i) {
+  constexpr std::size_t kBytesAhead = 2048;
+  __builtin_prefetch(reinterpret_cast<const char*>(array + i) + kBytesAhead);
+}
+
 // Part is one input and output over items of its own.
 template <typename Input, typename Output>
 struct Part {

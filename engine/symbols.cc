@@ -180,12 +180,14 @@ Status TokenSymbols::evaluate_both(const Maker& maker, std::size_t count, Label 
 // store_check keeps the first 8 bytes of a result.
 auto store_check(std::span<keystore::CheckValue> checks) {
   return [to = checks.data()](std::size_t i, const Words& value) {
+    soon(to, i);
     std::memcpy(to[i].data(), &value.first, sizeof value.first);
   };
 }
 
 auto store_symbol(std::span<Block> symbols, Words kept) {
   return [to = symbols.data(), kept](std::size_t i, const Words& value) {
+    soon(to, i);
     store_words(to[i], {value.first & kept.first, value.second & kept.second});
   };
 }
@@ -225,6 +227,7 @@ Status TokenSymbols::linkage_and_check(const keystore::GenerationRow& generation
   FUGO_ASSIGN(const Maker by, maker(generation, KeyPurpose::kLinkage, generation.linkage_key));
   const auto x = [first = first_of_x(generation.linkage_method, 0),
                   from = codes.data()](std::size_t i) {
+    soon(from, i);
     return Words{first, big_endian(from[i])};
   };
   return evaluate_both(by, codes.size(), kLinkage, x, store_symbol(symbols, kept_bits(*by.method)),

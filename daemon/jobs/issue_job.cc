@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/heap.h"
 #include "daemon/files/answers.h"
 #include "engine/issue/code_look.h"
 
@@ -16,6 +17,7 @@ constexpr double kLeastPart = 0.02;               // of the rows, that a sample 
 }  // namespace
 
 Result<WrittenAnswers> IssueJob::make_answers(bool make_missing) {
+  const HeapKept heap;
   FUGO_TRY(work_through(make_missing));
   return write_answers(options_.output_directory, answer_head(), answers_, site_.agencies(),
                        survey_.rejects, going_);

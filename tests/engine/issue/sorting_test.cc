@@ -16,7 +16,9 @@ std::vector<KeyedRow> random_rows(std::size_t count, std::uint64_t mask, unsigne
 }
 
 TEST(SortByKey, AgreesWithAStableSort) {
-  const std::uint64_t masks[] = {~0ULL, 0xFF, 0xFFFF000000000000ULL, 0x3FF, 0, 0xFFFFFFFF};
+  const std::uint64_t masks[] = {~0ULL, 0xFF, 0xFFFF000000000000ULL, 0x3FF, 0, 0xFFFFFFFF,
+                                 // Three digits of a few values each, and ties below them.
+                                 0xE000'0800'0040'03FFULL, 0x0001'8000'3000'0601ULL};
   std::vector<KeyedRow> scratch;
   for (const std::uint64_t mask : masks) {
     for (const std::size_t count : {0U, 1U, 2U, 3U, 1000U, 100'000U}) {

@@ -7,8 +7,10 @@
 
 #include "base/text.h"
 #include "daemon/command/commands.h"
+#include "daemon/command/job_output.h"
 #include "daemon/command/names.h"
 #include "daemon/command/table.h"
+#include "daemon/jobs/job_control.h"
 #include "daemon/progress.h"
 #include "daemon/service/folders.h"
 #include "daemon/service/orders.h"
@@ -106,18 +108,35 @@ constexpr std::array<Order, 5> kOrders = {{
      "cancelled"},
 }};
 
+// Of a job that is given up: what it had committed.
+Status tell_what_stays(engine::Site& site, const Settings& settings, const std::string& id,
+                       Outcome& outcome) {
+  FUGO_ASSIGN(const auto job, site.ledger().find_job(id));
+  if (!job) return {};
+  outcome.document["rows_done"] = job->rows_done;
+  outcome.text += job->rows_done == 0 ? "nothing of it was applied\n"
+                                      : fmt::format("{} of {} rows had been applied, and stay\n",
+                                                    grouped(job->rows_done), grouped(job->rows));
+  if (job->kind == keystore::JobKind::kChange && job->rows_done > 0)
+    outcome.text += fmt::format("agencies are told of them in {}\n",
+                                answers_path(job->output_directory, id).string());
+  return publish_cancelled(job_options(settings), *job);
+}
+
 Result<Outcome> order(Context& context, const JobsArguments& given, const Order& what) {
   context.applied = "nothing was applied";
   FUGO_ASSIGN(const auto actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
   FUGO_ASSIGN(const auto site, open_site(settings, role, keystore::Access::kAppend));
-  FUGO_ASSIGN(const bool changed,
-              order_job(site->ledger(), given.id, what.order, given.reason, actor));
+  FUGO_ASSIGN(const bool changed, order_job(site->ledger(), given.id, what.order, given.reason,
+                                            actor, has_request(settings.daemon, given.id)));
   wake_daemon(settings.daemon);
   Outcome outcome;
   outcome.document = {{"job", given.id}, {"order", what.name}, {"changed", changed}};
   outcome.text = fmt::format("{} {} {}\n", given.id, changed ? "is" : "had been", what.done);
+  if (what.order == JobOrder::kCancel)
+    FUGO_TRY(tell_what_stays(*site, settings, given.id, outcome));
   return outcome;
 }
 

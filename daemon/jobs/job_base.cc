@@ -174,25 +174,13 @@ void Job::pin(const keystore::LedgerState& state) {
   job_.accept_rejects = options_.accept_rejects;
 }
 
-Status Job::refuse_answers_there() const {
-  const auto where = place();
-  const auto folder = answers_path(where.directory, where.id);
-  if (is_there(folder))
-    return fail(ErrorCode::kRefused, "is there already", folder.string(),
-                "move it away or choose another --out");
-  if (!where.records.empty() && is_there(records_path(where)))
-    return fail(ErrorCode::kRefused, "is there already", records_path(where).string(),
-                "move it away, or give the request another id");
-  return {};
-}
-
 // A request that is new or was approved: its row pins everything that the answers depend on.
 Status Job::start() {
   FUGO_TRY(before_commit());
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   FUGO_TRY(refuse_other_open_job(state));
   pin(state);
-  FUGO_TRY(refuse_answers_there());
+  FUGO_TRY(refuse_answers_there(place()));
   job_.state = JobState::kRunning;
   job_.count_rejected = 0;
   return commit([&](keystore::Update& update) -> Status {

@@ -93,7 +93,6 @@ class Job {
   [[nodiscard]] Result<bool> approved();
   [[nodiscard]] Status hold(const std::string& reasons);
   [[nodiscard]] Status refuse_other_open_job(const keystore::LedgerState& state) const;
-  [[nodiscard]] Status refuse_answers_there() const;
   [[nodiscard]] Status start();
   [[nodiscard]] Status take_up();
   void pin(const keystore::LedgerState& state);

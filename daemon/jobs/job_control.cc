@@ -101,27 +101,6 @@ Status commit_job(engine::Site& site, JobRow& job,
   return update->commit();
 }
 
-Status cancel_job(engine::Site& site, const JobOptions& options, JobRow& job,
-                  const keystore::Actor& actor) {
-  FUGO_ASSIGN(const auto stored, site.ledger().job(job.number));
-  if (stored.state == JobState::kCancelled) return {};
-  const AnswersPlace place = answers_place(options, job);
-  std::error_code error;
-  std::filesystem::remove_all(temporary_answers_path(place.directory, place.id), error);
-  if (!error && !place.records.empty())
-    std::filesystem::remove(temporary_records_path(place), error);
-  if (error)
-    return fail_errno("cannot remove what a given-up job had written", place.directory.string(),
-                      error.value());
-  job.state = JobState::kCancelled;
-  return commit_job(site, job, [&](keystore::Update& update) {
-    return update.append_journal(
-        actor, std::string(job_kind_name(job.kind)) + ".cancelled",
-        nlohmann::json{{"request", job.id}, {"rows", job.rows}, {"rows_done", job.rows_done}}
-            .dump());
-  });
-}
-
 AnswersPlace answers_place(const JobOptions& options, const JobRow& job) {
   AnswersPlace place{job.output_directory, job.id};
   if (job.kind != keystore::JobKind::kIssue) place.records = options.records_directory;

@@ -20,10 +20,18 @@ namespace fugo::daemon {
 [[nodiscard]] Status commit_job(engine::Site& site, keystore::JobRow& job,
                                 const std::function<Status(keystore::Update&)>& fill = {});
 
-// cancel_job gives a job up: state kCancelled, journaled.
-// What it had written of answers that nobody saw is removed; `options` tells where records go.
+// refuse_answers_there is kRefused when something is where the answers are to appear.
+[[nodiscard]] Status refuse_answers_there(const AnswersPlace& place);
+
+// cancel_job gives a job up: state kCancelled, journaled. What it had written of answers that
+// nobody saw is removed. A change that has committed segments is answered as far as it went, from
+// the ledger alone, since agencies would not know their people any more. `options` tells where
+// records go.
 [[nodiscard]] Status cancel_job(engine::Site& site, const JobOptions& options,
                                 keystore::JobRow& job, const keystore::Actor& actor);
+
+// publish_cancelled publishes the answers of such a change where a crash came between.
+[[nodiscard]] Status publish_cancelled(const JobOptions& options, const keystore::JobRow& job);
 
 // end_job brings a job from state answering or answered to done: answers are published, merges
 // awaited unless there is a keep_going, and the request is destroyed if it is the job's own.

@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "daemon/files/head.h"
+#include "daemon/files/request.h"
 #include "daemon/files/row.h"
 
 namespace fugo::daemon {
@@ -119,6 +120,21 @@ Status destroy_file(const DaemonSection& daemon, const fs::path& file) {
 bool holds_file(const DaemonSection& daemon, const std::string& id) {
   std::error_code none;
   return fs::directory_iterator(daemon.held / id, none) != fs::directory_iterator();
+}
+
+// In the order in which files go from folder to folder, so that none is missed on its way.
+bool has_request(const DaemonSection& daemon, const std::string& id) {
+  const auto has = [&](const fs::path& folder) {
+    std::error_code error;
+    for (auto at = fs::directory_iterator(folder, error); !error && at != fs::directory_iterator();
+         at.increment(error)) {
+      if (at->path().filename().native().front() == '.' || !is_regular(at->path())) continue;
+      const auto request = Request::open(at->path());
+      if (request && (*request)->head().id == id) return true;
+    }
+    return false;
+  };
+  return has(daemon.inbox) || holds_file(daemon, id) || has(daemon.work);
 }
 
 std::string safe_name(const std::string& name) {

@@ -38,6 +38,9 @@ void wake_daemon(const DaemonSection& daemon);
 // release_file moves a held file back to work/, and removes held/<id>/.
 [[nodiscard]] Status release_file(const DaemonSection& daemon, const std::filesystem::path& file);
 
+// has_request tells whether a request of this id waits in inbox/, held/ or work/.
+[[nodiscard]] bool has_request(const DaemonSection& daemon, const std::string& id);
+
 // destroy_file unlinks and syncs the folder; a file that is gone is success. A folder of held/
 // goes with its last file.
 [[nodiscard]] Status destroy_file(const DaemonSection& daemon, const std::filesystem::path& file);

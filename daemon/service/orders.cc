@@ -38,17 +38,23 @@ bool unfinished(const JobRow& job) {
          job.state == JobState::kHeld;
 }
 
+// Given is what comes with an order.
+struct Given {
+  const keystore::Actor& actor;
+  bool has_request = true;
+};
+
 // Each applies an order to a row; false: nothing to change.
-Result<bool> approve(JobRow& job, const keystore::Actor& actor) {
+Result<bool> approve(JobRow& job, const Given& given) {
   if (job.state != JobState::kHeld)
     return wrong_state(job, "is not held", "fugo jobs list shows what is");
   // Where approvals need several custodians, or somebody else than the sender, that is asked here.
   if (!job.approved_by.empty()) return false;
-  job.approved_by = actor.operator_name;
+  job.approved_by = given.actor.operator_name;
   return true;
 }
 
-Result<bool> refuse(JobRow& job, const keystore::Actor&) {
+Result<bool> refuse(JobRow& job, const Given&) {
   if (job.state == JobState::kRefused) return false;
   if (job.state != JobState::kHeld)
     return wrong_state(job, "is not held", "what has begun can be given up with fugo jobs cancel");
@@ -56,17 +62,17 @@ Result<bool> refuse(JobRow& job, const keystore::Actor&) {
   return true;
 }
 
-Result<bool> pause(JobRow& job, const keystore::Actor&) {
+Result<bool> pause(JobRow& job, const Given&) {
   if (!unfinished(job)) return wrong_state(job, "is over", "fugo jobs list shows what is not");
   return !std::exchange(job.paused, true);
 }
 
-Result<bool> resume(JobRow& job, const keystore::Actor&) {
+Result<bool> resume(JobRow& job, const Given&) {
   if (!unfinished(job)) return wrong_state(job, "is over", "fugo jobs list shows what is not");
   return std::exchange(job.paused, false);
 }
 
-Result<bool> cancel(JobRow& job, const keystore::Actor&) {
+Result<bool> cancel(JobRow& job, const Given& given) {
   if (job.state == JobState::kCancelled) return false;
   if (job.state == JobState::kHeld) {
     job.state = JobState::kCancelled;
@@ -74,15 +80,15 @@ Result<bool> cancel(JobRow& job, const keystore::Actor&) {
   }
   if (job.state != JobState::kRunning)
     return wrong_state(job, "has been applied as a whole", "it cannot be given up any more");
-  if (job.kind == keystore::JobKind::kChange && job.rows_done > 0)
-    return wrong_state(job, "has changed people already, and agencies need their new symbols",
-                       "let it come to its end (fugo jobs resume, or put the file back)");
+  if (job.kind == keystore::JobKind::kChange && job.rows_done > 0 && given.has_request)
+    return wrong_state(job, "has changed people already, and its request is there",
+                       "let it come to its end (fugo jobs resume)");
   job.paused = false;  // or nobody would take the step at which it is given up
   return !std::exchange(job.cancelled, true);
 }
 
 struct OrderRow {
-  Result<bool> (*apply)(JobRow&, const keystore::Actor&);
+  Result<bool> (*apply)(JobRow&, const Given&);
   const char* act;
 };
 // By JobOrder.
@@ -119,7 +125,7 @@ Result<bool> set_frozen(keystore::Ledger& ledger, Freezable what, const std::str
 }  // namespace
 
 Result<bool> order_job(keystore::Ledger& ledger, const std::string& id, JobOrder order,
-                       const std::string& reason, const keystore::Actor& actor) {
+                       const std::string& reason, const keystore::Actor& actor, bool has_request) {
   FUGO_TRY(check_reason(reason));
   const OrderRow& row = kOrders[static_cast<std::size_t>(order)];
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -128,7 +134,7 @@ Result<bool> order_job(keystore::Ledger& ledger, const std::string& id, JobOrder
     if (!job)
       return fail(ErrorCode::kRefused, "there is no job " + id, {},
                   "a file that still waits in the inbox can be taken out of it");
-    FUGO_ASSIGN(const bool changes, row.apply(*job, actor));
+    FUGO_ASSIGN(const bool changes, row.apply(*job, {actor, has_request}));
     if (!changes) return false;
     // The row must be the latest, or progress that was committed meanwhile would be undone.
     FUGO_ASSIGN(const auto update, begin_unchanged(ledger, state.commits));

@@ -20,10 +20,11 @@ enum class JobOrder : std::uint8_t {
 // order_job notes an order about a job, in one journaled transaction; the ledger is open with
 // kAppend or kWrite, also beside the process that runs the job. False when it had been ordered
 // before. kRefused when there is no such job, or its state does not allow it; the message says why.
-// `reason` goes into the journal, and may be empty.
+// `reason` goes into the journal, and may be empty. `has_request`: the request is where the daemon
+// finds it; a change that has begun is not cancelled then, since it can be brought to its end.
 [[nodiscard]] Result<bool> order_job(keystore::Ledger& ledger, const std::string& id,
                                      JobOrder order, const std::string& reason,
-                                     const keystore::Actor& actor);
+                                     const keystore::Actor& actor, bool has_request = true);
 
 enum class Freezable : std::uint8_t { kIssue, kLink };
 

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "base/text.h"
+#include "daemon/jobs/job_control.h"
 #include "daemon/seeing/log.h"
 #include "daemon/service/folders.h"
 #include "daemon/service/placement.h"
@@ -199,6 +200,7 @@ Status Worker::tidy() {
   FUGO_ASSIGN(const auto files, look_at_folders());
   FUGO_ASSIGN(const auto jobs, site_->ledger().jobs());
   for (const auto& job : jobs) {
+    FUGO_TRY(publish_cancelled(options_for({}), job));
     if (step_for(Place::kNowhere, situation_of(job)) != Step::kFinish) continue;
     const auto has_id = [&](const QueuedFile& file) { return file.id == job.id; };
     const auto file = std::find_if(files.begin(), files.end(), has_id);

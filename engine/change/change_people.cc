@@ -91,6 +91,29 @@ Status ChangePeople::recall(const ChangeRows& rows, const keystore::Snapshot& sn
   return collect(snapshot);
 }
 
+Status ChangePeople::recall_moves(const keystore::Snapshot& snapshot, SegmentNumber segment) {
+  std::vector<PersonId> olds, news;
+  for (const keystore::PersonPatch& patch : snapshot.patches()) {
+    if (patch.superseded_in != segment) continue;
+    olds.push_back(patch.id);
+    news.push_back(patch.successor);
+  }
+  FUGO_ASSIGN(records_, records_of(snapshot, olds));
+  FUGO_ASSIGN(const auto successors, records_of(snapshot, news));
+  FUGO_ASSIGN(old_symbols_, SecretArray<Block>::create(olds.size()));
+  FUGO_ASSIGN(new_symbols_, SecretArray<Block>::create(olds.size()));
+  results_.clear();
+  moves_.clear();
+  for (std::uint32_t i = 0; i < olds.size(); ++i) {
+    const bool joined = successors[i].segment < segment;
+    results_.push_back(joined ? ChangeResult::kJoined : ChangeResult::kChanged);
+    moves_.push_back({i, olds[i], news[i], joined, successors[i].counter, 0});
+    old_symbols_[i] = records_[i].linkage_symbol;
+    new_symbols_[i] = successors[i].linkage_symbol;
+  }
+  return {};
+}
+
 // Who was there before the segment, and not superseded before it, was a candidate.
 Status ChangePeople::recall_old(const keystore::Snapshot& snapshot, SegmentNumber segment) {
   FUGO_ASSIGN(const auto records, records_of(snapshot, old_.ids));

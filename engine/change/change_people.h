@@ -41,6 +41,11 @@ class ChangePeople {
   [[nodiscard]] Status recall(const ChangeRows& rows, const keystore::Snapshot& snapshot,
                               const keystore::SegmentRow& segment);
 
+  // recall_moves tells who was moved in a committed segment, without its rows: the results are
+  // those of the moves.
+  [[nodiscard]] Status recall_moves(const keystore::Snapshot& snapshot,
+                                    keystore::SegmentNumber segment);
+
   [[nodiscard]] std::span<const ChangeResult> results() const { return results_; }
   [[nodiscard]] std::span<const Move> moves() const { return moves_; }
   // Beside the moves:

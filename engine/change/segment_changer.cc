@@ -34,8 +34,10 @@ class Changer final : public SegmentChanger {
                                const keystore::Actor& actor, keystore::JobRow& job) override;
   Result<ChangeOutcome> answer(const ChangeRows& rows,
                                const keystore::SegmentRow& segment) override;
+  Result<ChangeOutcome> answer_without_rows(const keystore::SegmentRow& segment) override;
 
  private:
+  [[nodiscard]] Status make_again(const keystore::Snapshot& snapshot, keystore::JobNumber job);
   [[nodiscard]] Status find_pairs(const keystore::Snapshot& snapshot, const keystore::JobRow& job);
   [[nodiscard]] Status find_issued(const keystore::Snapshot& snapshot,
                                    keystore::SegmentNumber segment);
@@ -93,13 +95,25 @@ Result<ChangeOutcome> Changer::change(const ChangeRows& rows, keystore::SegmentR
 }
 
 Result<ChangeOutcome> Changer::answer(const ChangeRows& rows, const keystore::SegmentRow& segment) {
-  FUGO_ASSIGN(const auto job, site_.ledger().job(segment.job));
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   FUGO_TRY(people_.recall(rows, *snapshot, segment));
-  FUGO_TRY(find_pairs(*snapshot, job));
-  FUGO_TRY(make_pairs());
-  FUGO_TRY(make_records());
+  FUGO_TRY(make_again(*snapshot, segment.job));
   return outcome();
+}
+
+Result<ChangeOutcome> Changer::answer_without_rows(const keystore::SegmentRow& segment) {
+  FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
+  FUGO_TRY(people_.recall_moves(*snapshot, segment.number));
+  FUGO_TRY(make_again(*snapshot, segment.job));
+  return outcome();
+}
+
+// What agencies and the site were told of people_'s moves when the job ran.
+Status Changer::make_again(const keystore::Snapshot& snapshot, keystore::JobNumber number) {
+  FUGO_ASSIGN(const auto job, site_.ledger().job(number));
+  FUGO_TRY(find_pairs(snapshot, job));
+  FUGO_TRY(make_pairs());
+  return make_records();
 }
 
 // Every agency that holds an old person and was not closed when the job started.

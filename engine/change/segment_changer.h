@@ -80,6 +80,12 @@ class SegmentChanger {
   // answers' digest.
   [[nodiscard]] virtual Result<ChangeOutcome> answer(const ChangeRows& rows,
                                                      const keystore::SegmentRow& segment) = 0;
+
+  // answer_without_rows makes what agencies and the site need to know of a committed segment from
+  // the ledger alone. Its results are those of the rows that were carried out, in no order; of the
+  // others nothing is known.
+  [[nodiscard]] virtual Result<ChangeOutcome> answer_without_rows(
+      const keystore::SegmentRow& segment) = 0;
 };
 
 }  // namespace fugo::engine

@@ -78,6 +78,22 @@ TEST(SegmentChanger, RejectsWhatDoesNotFit) {
   EXPECT_EQ(trial.verify(), "");
 }
 
+TEST(SegmentChanger, WhatAgenciesMustKnowIsMadeFromTheLedgerAlone) {
+  TrialLedger trial;
+  trial.issue({1, 1, 2, 3, 3, 4, 5}, {1, 2, 1, 2, 3, 1, 1});
+  const auto changed = trial.change({1, 2, 99, 4}, {11, 3, 98, 5}, true);
+  ASSERT_EQ(changed.results, (std::vector{kChanged, kJoined, kUnknownResident, kJoined}));
+  const auto later = trial.change({11, 3}, {21, 22}, true);
+  for (const Changed* one : {&changed, &later}) {
+    const auto again = must(trial.answer_without_rows(one->segment));
+    EXPECT_EQ(again.agencies, one->agencies);
+    EXPECT_EQ(again.records, one->records);
+    std::multiset<ChangeResult> expected(one->results.begin(), one->results.end());
+    expected.erase(kUnknownResident);
+    EXPECT_EQ(std::multiset<ChangeResult>(again.results.begin(), again.results.end()), expected);
+  }
+}
+
 // Whatever builds on what, in one look or over several, with and without joining.
 TEST(SegmentChanger, WhatIsForeseenComesTrue) {
   const Codes olds{1, 10, 10, 1, 2, 3, 3, 20, 11, 4, 4, 5, 30, 99};

@@ -169,6 +169,12 @@ Result<Changed> TrialLedger::answer(const Codes& old_codes, const Codes& new_cod
   });
 }
 
+Result<Changed> TrialLedger::answer_without_rows(const keystore::SegmentRow& segment) {
+  const auto changer = must(SegmentChanger::create(*site_, 1));
+  return changer->answer_without_rows(segment).map(
+      [](const ChangeOutcome& outcome) { return plain(outcome); });
+}
+
 Erased TrialLedger::find(const Codes& codes) {
   const auto eraser = must(Eraser::create(*site_, codes.size()));
   return plain(must(eraser->find(codes)));

@@ -81,6 +81,8 @@ class TrialLedger {
   // answer makes the outcome of a change again.
   Result<Changed> answer(const Codes& old_codes, const Codes& new_codes,
                          const keystore::SegmentRow& segment);
+  // The same without the rows.
+  Result<Changed> answer_without_rows(const keystore::SegmentRow& segment);
   Erased erase(const Codes& codes);
   // erase_found only finds.
   Erased find(const Codes& codes);

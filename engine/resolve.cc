@@ -215,22 +215,6 @@ Result<const Agency*> agency_of(Site& site, std::string_view code) {
 
 }  // namespace
 
-std::string_view link_status_name(LinkStatus status) {
-  switch (status) {
-    case LinkStatus::kOk:
-      return "ok";
-    case LinkStatus::kNotIssued:
-      return "not_issued";
-    case LinkStatus::kUnknown:
-      return "unknown";
-    case LinkStatus::kSuperseded:
-      return "superseded";
-    case LinkStatus::kBadSymbol:
-      return "bad_symbol";
-  }
-  return "unknown";
-}
-
 Status link_symbols(Site& site, std::string_view from, std::string_view to,
                     std::span<LinkItem> items, const std::function<Status()>& keep_going) {
   FUGO_ASSIGN(const Agency* from_agency, agency_of(site, from));

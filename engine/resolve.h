@@ -8,19 +8,10 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "engine/link/link_status.h"
 #include "engine/site.h"
 
 namespace fugo::engine {
-
-// LinkStatus is the outcome for one symbol, with the contract's names.
-enum class LinkStatus : std::uint8_t {
-  kOk = 1,
-  kNotIssued = 2,   // B has no symbol for this person
-  kUnknown = 3,     // no such person, or A was never issued it
-  kSuperseded = 4,  // the person's code was changed
-  kBadSymbol = 5,   // form or check character (set by whoever read the text)
-};
-[[nodiscard]] std::string_view link_status_name(LinkStatus status);
 
 // LinkItem is one symbol of A and what became of it.
 struct LinkItem {

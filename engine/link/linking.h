@@ -1,0 +1,115 @@
+// Linking in a process of its own: the core system's side of the ledger, for many threads.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "engine/link/link_status.h"
+#include "engine/site.h"
+
+namespace fugo::engine {
+
+// PersonHandle names a person within the Linking that gave it, and nowhere else: it holds no
+// symbol, and without that Linking's own random keys it tells nothing. The same person has the
+// same handle as long as the Linking lives. A handle of another Linking is kUnknown.
+struct PersonHandle {
+  std::uint64_t opaque[2] = {0, 0};
+  friend bool operator==(const PersonHandle&, const PersonHandle&) = default;
+};
+
+// IndexPolicy: when the tables are built that resolve one-way symbols.
+enum class IndexPolicy : std::uint8_t {
+  kLazy = 1,   // an agency's, at the first symbol of it that is asked for
+  kAhead = 2,  // all agencies', when the Linking is opened, in the background
+};
+
+struct LinkingSettings {
+  IndexPolicy index = IndexPolicy::kLazy;
+  // Most memory of all tables together. When it is full, the agencies longest not asked for go.
+  std::size_t index_bytes = std::size_t{4} << 30U;
+  // Uses of one inquiring agency that are answered in a day (site's time zone), by this process;
+  // 0: no limit. What is beyond is kQuotaExceeded.
+  std::uint64_t quota_per_day = 0;
+  // Calls of few items from several threads are put into one call of the token.
+  bool combine = true;
+};
+
+// LinkUse counts what one inquiring agency asked since take_uses() was last called.
+struct LinkUse {
+  std::string agency;  // code
+  std::uint64_t asked = 0;
+  std::uint64_t ok = 0;
+};
+
+// LinkingHealth is a copy of what a Linking counts.
+struct LinkingHealth {
+  std::uint64_t index_entries = 0;   // issuances in the tables
+  std::uint64_t index_bytes = 0;     // that the tables take
+  std::uint64_t index_agencies = 0;  // tables
+  std::uint64_t index_evictions = 0;
+  std::uint64_t combined_calls = 0;  // of few items each ...
+  std::uint64_t combined_runs = 0;   // ... that went to token and ledger together
+  std::string last_error;            // of token, ledger or tables; empty: none so far
+};
+
+// Linking resolves agency symbols to people and makes other symbols of them. All spans of one call
+// have one length; outputs of an item are meaningful when its status is kOk, and zero otherwise.
+// An item whose status is kBadSymbol on entry is left alone (whoever reads a symbol's text sets
+// it); every other status on entry is ignored. Nothing is thrown, and no item's fault touches
+// another's. Thread-safe: no lock is held across a call of the token, except by the one thread that
+// makes it for several. Sees each commit of a writer that ended before the call began.
+class Linking {
+ public:
+  // open takes a site that was opened in the linking role (kRefused otherwise) for reading.
+  [[nodiscard]] static Result<std::unique_ptr<Linking>> open(std::unique_ptr<Site> site,
+                                                             const LinkingSettings& settings);
+  virtual ~Linking() = default;
+
+  // find_agency: the ledger's number of an agency, for the calls below; nothing when no open agency
+  // has this code. A number stays good for ever.
+  [[nodiscard]] virtual std::optional<keystore::AgencyNumber> find_agency(
+      std::string_view code) = 0;
+
+  // resolve tells whose symbol of which agency each one is: kUnknown when the agency was never
+  // issued it, kSuperseded when the person's code was changed (no handle then).
+  virtual void resolve(std::span<const keystore::AgencyNumber> agencies,
+                       std::span<const Block> symbols, std::span<PersonHandle> people,
+                       std::span<LinkStatus> statuses) = 0;
+  // is_issued: kOk when the agency was issued a symbol for the person, else kNotIssued.
+  virtual void is_issued(std::span<const PersonHandle> people,
+                         std::span<const keystore::AgencyNumber> agencies,
+                         std::span<LinkStatus> statuses) = 0;
+  // symbol_for gives the symbol that the agency was issued for the person; kNotIssued when none.
+  virtual void symbol_for(std::span<const PersonHandle> people,
+                          std::span<const keystore::AgencyNumber> agencies,
+                          std::span<Block> symbols, std::span<LinkStatus> statuses) = 0;
+  // record_symbol gives the symbol that the core system files records under.
+  virtual void record_symbol(std::span<const PersonHandle> people, std::span<Block> symbols,
+                             std::span<LinkStatus> statuses) = 0;
+  // link is resolve of (from, symbols) and symbol_for `to` as one step, and record_symbol where
+  // `records` is not empty. Counted as a use of `from`, and of the quota.
+  virtual void link(std::span<const keystore::AgencyNumber> from,
+                    std::span<const keystore::AgencyNumber> to, std::span<const Block> symbols,
+                    std::span<Block> linked, std::span<Block> records,
+                    std::span<LinkStatus> statuses) = 0;
+
+  // prepare builds the tables of these agencies (empty: of all) and returns when they are ready.
+  // `keep_going` is asked now and then; its error ends the work. kRefused when they do not fit.
+  [[nodiscard]] virtual Status prepare(std::span<const keystore::AgencyNumber> agencies,
+                                       const std::function<Status()>& keep_going = {}) = 0;
+
+  // take_uses gives the counts since the last time, and starts again from zero.
+  [[nodiscard]] virtual std::vector<LinkUse> take_uses() = 0;
+  [[nodiscard]] virtual LinkingHealth health() const = 0;
+};
+
+}  // namespace fugo::engine

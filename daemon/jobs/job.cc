@@ -1,9 +1,15 @@
 #include "daemon/jobs/job.h"
 
+#include <array>
+#include <atomic>
+#include <cerrno>
 #include <utility>
 
 #include "base/file.h"
+#include "base/secret.h"
 #include "daemon/files/answers.h"
+#include "daemon/files/keep_going.h"
+#include "daemon/files/request_hmac.h"
 #include "daemon/jobs/change_job.h"
 #include "daemon/jobs/delete_job.h"
 #include "daemon/jobs/issue_job.h"
@@ -43,6 +49,27 @@ Result<JobReport> check_job(engine::Site& site, const JobOptions& options) {
   return job->check();
 }
 
+namespace {
+
+// is_request_of tells whether a file is the very request of a job; one that is not there is.
+Result<bool> is_request_of(engine::Site& site, const JobOptions& options,
+                           const keystore::JobRow& job) {
+  auto file = MappedFile::open(options.request);
+  if (!file && file.error().native == ENOENT) return true;
+  if (!file) return tl::unexpected(std::move(file).error());
+  const auto keys = site.ledger().keys();
+  const KeepGoing going(options.keep_going);
+  SurveyOptions survey;
+  survey.hmac_key = &keys->request();
+  survey.keep_going = &going;
+  std::array<std::uint8_t, 32> hmac{};
+  const std::atomic<bool> never{false};
+  FUGO_TRY(request_hmac(as_text(file->bytes()), survey, never, hmac));
+  return equal_in_constant_time(hmac, job.request_hmac);
+}
+
+}  // namespace
+
 Result<JobReport> finish_job(engine::Site& site, const JobOptions& options, const std::string& id) {
   FUGO_ASSIGN(auto known, site.ledger().find_job(id));
   if (!known || (known->state != keystore::JobState::kAnswering &&
@@ -50,7 +77,11 @@ Result<JobReport> finish_job(engine::Site& site, const JobOptions& options, cons
     return fail(ErrorCode::kRefused,
                 "request " + id + " is not one that was answered and not ended",
                 "ledger, table jobs", "fugo jobs list shows what there is");
-  FUGO_TRY(end_job(site, options, *known));
+  JobOptions mine = options;
+  FUGO_ASSIGN(const bool same, is_request_of(site, options, *known));
+  // Somebody else's file is left: it will be run, and refused for its content.
+  if (!same) mine.request.clear();
+  FUGO_TRY(end_job(site, mine, *known));
   JobReport report;
   fill_report(*known, report);
   report.resumed = true;

@@ -100,8 +100,8 @@ enum class JobStop : std::uint8_t {
 [[nodiscard]] Result<JobReport> check_job(engine::Site& site, const JobOptions& options);
 
 // finish_job brings a job in state answering or answered to its end without reading the request:
-// answers are published, the request is destroyed if it is there and the job's own. kRefused when
-// the job is in another state.
+// answers are published, options.request (which may be empty) is destroyed if it is there and the
+// job's own: a file with other content is left. kRefused when the job is in another state.
 [[nodiscard]] Result<JobReport> finish_job(engine::Site& site, const JobOptions& options,
                                            const std::string& id);
 

@@ -108,6 +108,7 @@ AnswersPlace answers_place(const JobOptions& options, const JobRow& job) {
 }
 
 Status destroy_request(const std::filesystem::path& request) {
+  if (request.empty()) return {};
   if (::unlink(request.c_str()) != 0 && errno != ENOENT)
     return fail_errno("cannot remove the request", request.string(), errno);
   return sync_directory(request.parent_path());

@@ -45,7 +45,7 @@ void fill_report(const keystore::JobRow& job, JobReport& report);
 // answers_place is where a job's answers and record symbols go.
 [[nodiscard]] AnswersPlace answers_place(const JobOptions& options, const keystore::JobRow& job);
 
-// destroy_request unlinks a request file durably; one that is gone is success.
+// destroy_request unlinks a request file durably; one that is gone, or an empty path, is success.
 [[nodiscard]] Status destroy_request(const std::filesystem::path& request);
 
 // pin_registry notes the registry as the job sees it; registry_of gives it back.

@@ -208,8 +208,7 @@ Status Worker::tidy() {
     if (file != files.end() && job.state == keystore::JobState::kAnswering) continue;
     const bool mine = file != files.end() && file->place != Place::kInbox;
     FUGO_TRY(
-        finish_job(*site_, options_for(mine ? file->path : settings_.daemon.work / "none"), job.id)
-            .map([](auto&&) {}));
+        finish_job(*site_, options_for(mine ? file->path : fs::path()), job.id).map([](auto&&) {}));
   }
   return {};
 }
@@ -262,9 +261,7 @@ Result<bool> Worker::settle_open_job(const keystore::LedgerState& state,
     return false;
   switch (step_for(Place::kNowhere, situation_of(job))) {
     case Step::kFinish:
-      FUGO_TRY(
-          finish_job(*site_, options_for(settings_.daemon.work / "none"), job.id).map([](auto&&) {
-          }));
+      FUGO_TRY(finish_job(*site_, options_for({}), job.id).map([](auto&&) {}));
       return true;
     case Step::kGiveUp:
       FUGO_TRY(give_up(job.id));

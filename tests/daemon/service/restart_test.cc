@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/config.h"
+#include "daemon/site_access.h"
 #include "tests/daemon/jobs/trial_requests.h"
 #include "tests/daemon/service/daemon_fixture.h"
 
@@ -87,6 +89,46 @@ TEST(Restart, AnotherFileWithTheIdOfAHeldOneIsRefusedNotLost) {
   EXPECT_THAT(read_file(folder(site, "refused") / "D/reason.txt"),
               HasSubstr("used before with other content"));
   EXPECT_EQ(entries(folder(site, "held") / "D"), std::vector<std::string>{"first"});
+}
+
+// set_state makes the ledger's row of a job say what a crash might have left.
+void set_state(const TestSite& site, const std::string& id, keystore::JobState state) {
+  const auto settings = daemon::load_settings(site.config()).value();
+  const auto open =
+      daemon::open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kWrite).value();
+  auto row = open->ledger().find_job(id).value().value();
+  row.state = state;
+  const auto update = open->ledger().begin().value();
+  ASSERT_TRUE(update->put_job(row));
+  ASSERT_TRUE(update->commit());
+}
+
+TEST(Restart, AnotherFileWithTheIdOfAnAnsweredOneIsRefusedNotDestroyed) {
+  const TestSite site;
+  const auto request = request_text("I", trial_rows(0, 4, {"131016", "472018"}));
+  const auto other = request_text("I", trial_rows(50, 4, {"131016", "472018"}));
+  {
+    RunningDaemon daemon(site);
+    drop(site, "first", request);
+    ASSERT_TRUE(wait_for([&] { return answered(site, "I"); })) << daemon.log();
+    EXPECT_EQ(daemon.stop(), 0);
+  }
+  for (const char* state_of_start : {"one file", "two files"}) {
+    set_state(site, "I", keystore::JobState::kAnswered);
+    fs::remove_all(folder(site, "refused") / "I");
+    write_file(folder(site, "work") / "b-other", other);
+    if (state_of_start == std::string("two files"))
+      write_file(folder(site, "work") / "a-same", request);
+    RunningDaemon daemon(site);
+    EXPECT_TRUE(wait_for([&] { return refused(site, "I"); })) << daemon.log();
+    EXPECT_TRUE(wait_for([&] { return entries(folder(site, "work")).empty(); })) << daemon.log();
+    EXPECT_EQ(daemon.stop(), 0);
+    EXPECT_THAT(read_file(folder(site, "refused") / "I/reason.txt"),
+                HasSubstr("used before with other content"))
+        << state_of_start;
+    const auto jobs = site.run({"--json", "jobs", "list", "--all"}).json()["jobs"];
+    EXPECT_EQ(jobs.back()["state"], "done");
+  }
 }
 
 TEST(Restart, FilesThatWereMovedByHandFindTheirPlace) {

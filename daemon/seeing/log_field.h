@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "daemon/seeing/service_status.h"
+#include "daemon/seeing/shown_text.h"
 #include "daemon/seeing/status_board.h"
 
 namespace fugo::daemon {
@@ -107,8 +108,7 @@ LogField code(ErrorCode code);  // "refused", "io", "hsm", ...
 inline LogField why(const char* why) { return FieldMaker::word("why", why); }
 // version is of this program, a literal.
 inline LogField version(const char* version) { return FieldMaker::word("version", version); }
-// error is what a message may say: Error::message() never has a secret.
-inline LogField error(const Error& error) { return FieldMaker::text("error", error.message()); }
+inline LogField error(const Error& error) { return FieldMaker::text("error", shown_text(error)); }
 
 }  // namespace field
 }  // namespace fugo::daemon

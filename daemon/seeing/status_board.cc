@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "daemon/seeing/shown_text.h"
 
 namespace fugo::daemon {
 namespace {
@@ -197,7 +198,7 @@ void StatusBoard::set_frozen(const std::string& issue_reason, const std::string&
 
 void StatusBoard::set_error(const Error& error, const std::string& job) {
   change([&](ServiceStatus& status) {
-    status.last_error = ReportedError{unix_now(), error.message(), job};
+    status.last_error = ReportedError{unix_now(), shown_text(error), job};
   });
 }
 

@@ -52,6 +52,7 @@ class StatusBoard {
   void set_hsm(const HsmStatus& hsm);
   void set_files(const FilesStatus& files);
   void set_frozen(const std::string& issue_reason, const std::string& link_reason);
+  // The error is shown as shown_text gives it.
   void set_error(const Error& error, const std::string& job = {});
 
   [[nodiscard]] ServiceStatus copy() const;

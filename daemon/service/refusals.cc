@@ -42,13 +42,6 @@ std::string line_of(const std::string& text, const std::string& name) {
   return {};
 }
 
-// A reason is one line, whatever the error's text was.
-std::string one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-  return text;
-}
-
 Status rename_new_reason(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(folder / kNewReason, ignored)) return {};
@@ -57,14 +50,13 @@ Status rename_new_reason(const fs::path& folder) {
 
 }  // namespace
 
-std::string reason_of(const Error& error, const fs::path& file) {
-  Error shown = error;
+Error safe_error(Error error, const fs::path& file) {
   const std::string path = file.string();
   const std::string name = safe_name(file.filename().string());
-  for (std::string* text : {&shown.where, &shown.hint})
+  for (std::string* text : {&error.what, &error.where, &error.hint})
     for (auto at = text->find(path); at != std::string::npos; at = text->find(path, at))
       text->replace(at, path.size(), name);
-  return one_line(shown.message());
+  return error;
 }
 
 Status Refusals::refuse(keystore::Ledger& ledger, const fs::path& file, const Refusal& refusal) {
@@ -74,7 +66,7 @@ Status Refusals::refuse(keystore::Ledger& ledger, const fs::path& file, const Re
   FUGO_ASSIGN(const auto mark, new_mark());
   const std::string text = fmt::format("refused: {}\nrequest: {}\nfile: {}\nmark: {}\nreason: {}\n",
                                        format_time(unix_now()), refusal.id, safe_name(refusal.name),
-                                       mark, one_line(refusal.reason));
+                                       mark, refusal.reason);
   FUGO_TRY(write_durably(folder / kNewReason, as_bytes(text)));
   // From here on the refusal counts: a later start finishes it.
   FUGO_TRY(rename_durably(file, folder / kRequest));

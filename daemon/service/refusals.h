@@ -41,7 +41,8 @@ class Refusals {
   const keystore::Actor actor_;
 };
 
-// reason_of words an error for the sender: the daemon's folder does not matter to them.
-[[nodiscard]] std::string reason_of(const Error& error, const std::filesystem::path& file);
+// safe_error is an error about a request file with the file's name made safe in place of its path:
+// the daemon's folder does not matter to the sender, and the name may be anything.
+[[nodiscard]] Error safe_error(Error error, const std::filesystem::path& file);
 
 }  // namespace fugo::daemon

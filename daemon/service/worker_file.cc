@@ -6,6 +6,7 @@
 #include "daemon/command/job_output.h"
 #include "daemon/jobs/job_control.h"
 #include "daemon/seeing/log.h"
+#include "daemon/seeing/shown_text.h"
 #include "daemon/service/folders.h"
 #include "daemon/service/worker.h"
 
@@ -105,11 +106,12 @@ Status Worker::settle_error(const QueuedFile& file, const Error& error,
   }
   if (error.code == ErrorCode::kRefused && about_request(error, file)) {
     job_ended(file, JobEnd::kRefused);
-    board_.set_error(error, file.id);
-    return refuse(file, reason_of(error, file.path));
+    const Error shown = safe_error(error, file.path);
+    board_.set_error(shown, file.id);
+    return refuse(file, shown_text(shown));
   }
   job_ended(file, JobEnd::kFailed);
-  return tl::unexpected<Error>(error);
+  return tl::unexpected<Error>(safe_error(error, file.path));
 }
 
 // An error whose place is the request or its answers says that the request cannot be carried out;

@@ -46,6 +46,11 @@ TEST_F(SeenDaemon, MetricsStatusAndLogTellOfAJobAndOfNobody) {
   })) << metrics();
   drop(site_, "R2.csv", "#fugo-request,version=1,id=R2,kind=" + code + "\n" + code + "\n");
   ASSERT_TRUE(wait_for([&] { return refused(site_, "R2.csv"); })) << daemon.log();
+  // A code in the name of a file, with what would change a terminal, is told nowhere either.
+  drop(site_, code + "\x1b[7m\n.csv",
+       "#fugo-request,version=1,id=R3,kind=issue,records=9\n" +
+           std::string("processing_number,agency_code,resident_code\n"));
+  ASSERT_TRUE(wait_for([&] { return refused(site_, "R3"); })) << daemon.log();
 
   auto seen = metrics();
   EXPECT_THAT(seen,
@@ -63,17 +68,23 @@ TEST_F(SeenDaemon, MetricsStatusAndLogTellOfAJobAndOfNobody) {
     return site_.run({"--json", "status"}).json()["daemon"].value("phase", "") == "idle";
   }));
   const auto status = site_.run({"--json", "status"}).json();
+  EXPECT_THAT(status["daemon"]["last_error"]["text"].dump(), HasSubstr("xxxxxxxxxxx_"));
   EXPECT_EQ(status["daemon"]["running"], true);
   EXPECT_EQ(status["daemon"]["process"], daemon.pid());
   EXPECT_EQ(status["people"], 30);
 
-  for (const std::vector<std::string>& words :
-       {std::vector<std::string>{"status"}, {"--json", "status"}, {"stats"}, {"stats", "--csv"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"status"},
+                                                {"--json", "status"},
+                                                {"stats"},
+                                                {"stats", "--csv"},
+                                                {"journal", "show"}}) {
     const auto result = site_.run(words);
     seen += result.out + result.err;
   }
   EXPECT_EQ(daemon.stop(), 0);
-  seen += daemon.log() + read_file(site_.directory() / "ledger/fugod.json");
+  seen += daemon.log() + daemon.notices() + read_file(site_.directory() / "ledger/fugod.json") +
+          read_file(folder(site_, "refused") / "R3/reason.txt");
+  EXPECT_EQ(seen.find('\x1b'), std::string::npos);
   EXPECT_THAT(daemon.log(), HasSubstr("\"message\":\"a job was answered\""));
   for (std::uint64_t i = 0; i < 30; ++i)
     EXPECT_EQ(seen.find(resident_code(i)), std::string::npos) << "the code of resident " << i;

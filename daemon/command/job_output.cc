@@ -30,12 +30,7 @@ JobOptions job_options(const Settings& settings) {
   return options;
 }
 
-namespace {
-
-// The kind's own figures: name of the JSON form and of the text.
-using Figures = std::vector<std::pair<const char*, std::uint64_t>>;
-
-Figures figures_of(const JobReport& report) {
+JobFigures job_figures(const JobReport& report) {
   switch (report.kind) {
     case keystore::JobKind::kChange:
       return {{"changed", report.count_changed}, {"joined", report.count_joined}};
@@ -49,13 +44,15 @@ Figures figures_of(const JobReport& report) {
           {"people_new", report.people_new}};
 }
 
+namespace {
+
 Json path_or_null(const std::filesystem::path& path) {
   return path.empty() ? Json(nullptr) : Json(path.string());
 }
 
 Json document_of(const JobReport& report, bool checked_only) {
   Json document = {{"id", report.id}, {"kind", job_kind_name(report.kind)}, {"rows", report.rows}};
-  for (const auto& [name, count] : figures_of(report)) document[name] = count;
+  for (const auto& [name, count] : job_figures(report)) document[name] = count;
   document["rejected"] = report.count_rejected;
   document["rejects"] = Json::object();
   for (const auto& [reason, count] : report.rejects) document["rejects"][reason] = count;
@@ -112,7 +109,7 @@ std::string headline(const JobReport& report, bool checked_only) {
     return fmt::format("request {}: {} rows, {} would be rejected; nothing was applied\n",
                        report.id, grouped(report.rows), grouped(report.count_rejected));
   std::string text = fmt::format("request {}: {} rows", report.id, grouped(report.rows));
-  for (const auto& [name, count] : figures_of(report)) {
+  for (const auto& [name, count] : job_figures(report)) {
     if (std::string_view(name) != "people_new")
       text += fmt::format(", {} {}", grouped(count), name);
   }

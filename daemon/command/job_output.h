@@ -1,7 +1,10 @@
 // What `issue` and `check` have in common: options from the settings, and the report's two forms.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "daemon/command/context.h"
 #include "daemon/jobs/job.h"
@@ -21,6 +24,10 @@ class BulkProgress {
 
 // job_options puts the settings into a job's options.
 [[nodiscard]] JobOptions job_options(const Settings& settings);
+
+// JobFigures are a kind's own figures: names of the JSON form and of the text, and values.
+using JobFigures = std::vector<std::pair<const char*, std::uint64_t>>;
+[[nodiscard]] JobFigures job_figures(const JobReport& report);
 
 // describe_job is the outcome of a report; exit 3 when rows were rejected.
 [[nodiscard]] Outcome describe_job(const JobReport& report, bool checked_only);

@@ -8,9 +8,11 @@
 
 #include "base/text.h"
 #include "daemon/command/commands.h"
+#include "daemon/command/job_output.h"
 #include "daemon/command/names.h"
 #include "daemon/command/status_service.h"
 #include "daemon/command/table.h"
+#include "daemon/jobs/job_control.h"
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
 
@@ -38,20 +40,34 @@ DiskUse disk_use(const std::filesystem::path& directory) {
   return use;
 }
 
+JobReport report_of(const keystore::JobRow& job) {
+  JobReport report;
+  fill_report(job, report);
+  return report;
+}
+
 Json document_of(const keystore::JobRow& job) {
-  return {{"id", job.id},
-          {"kind", kind_name(job.kind)},
-          {"state", state_name(job.state)},
-          {"time", format_time(job.time)},
-          {"operator", job.operator_name},
-          {"order", job.order},
-          {"rows", job.rows},
-          {"rows_done", job.rows_done},
-          {"new", job.count_new},
-          {"existing", job.count_existing},
-          {"rejected", job.count_rejected},
-          {"people_new", job.people_new},
-          {"output", job.output_directory}};
+  Json document = {{"id", job.id},
+                   {"kind", kind_name(job.kind)},
+                   {"state", state_name(job.state)},
+                   {"time", format_time(job.time)},
+                   {"operator", job.operator_name},
+                   {"order", job.order},
+                   {"rows", job.rows},
+                   {"rows_done", job.rows_done},
+                   {"rejected", job.count_rejected},
+                   {"output", job.output_directory}};
+  for (const auto& [name, value] : job_figures(report_of(job))) document[name] = value;
+  return document;
+}
+
+// What came of a job in the words of its kind: "new 20, existing 3".
+std::string result_text(const keystore::JobRow& job) {
+  std::string text;
+  for (const auto& [name, value] : job_figures(report_of(job)))
+    if (std::string_view(name) != "people_new")
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, grouped(value));
+  return text;
 }
 
 std::string mebibytes(std::uint64_t bytes) {
@@ -59,12 +75,12 @@ std::string mebibytes(std::uint64_t bytes) {
 }
 
 std::string job_table(const std::vector<keystore::JobRow>& jobs, std::size_t first) {
-  Table table({"JOB", "KIND", "STATE", "TIME", "ROWS", "DONE", "NEW", "EXISTING", "REJECTED"});
+  Table table({"JOB", "KIND", "STATE", "TIME", "ROWS", "DONE", "RESULT", "REJECTED"});
   for (std::size_t i = first; i < jobs.size(); ++i) {
     const auto& job = jobs[i];
     table.add({job.id, kind_name(job.kind), state_name(job.state), format_time(job.time),
-               grouped(job.rows), grouped(job.rows_done), grouped(job.count_new),
-               grouped(job.count_existing), grouped(job.count_rejected)});
+               grouped(job.rows), grouped(job.rows_done), result_text(job),
+               grouped(job.count_rejected)});
   }
   return table.text();
 }

@@ -1,6 +1,7 @@
 #include "daemon/jobs/change_job.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "daemon/files/survey.h"
@@ -98,7 +99,9 @@ Status ChangeJob::change_block(engine::SegmentChanger& changer) {
     keystore::SegmentRow piece;
     piece.first_row = covered;
     piece.rows = static_cast<std::uint32_t>(next - covered);
+    const auto started = std::chrono::steady_clock::now();
     FUGO_ASSIGN(const auto outcome, changer.change(rows, piece, job_));
+    tell_committed(started);
     FUGO_TRY(take(outcome, first));
     first += count;
     covered = next;

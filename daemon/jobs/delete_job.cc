@@ -1,6 +1,7 @@
 #include "daemon/jobs/delete_job.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/secret.h"
 #include "base/text.h"
@@ -76,7 +77,10 @@ Status DeleteJob::commit_answers(const WrittenAnswers& written) {
   job_.answers_digest = written.digest;
   job_.count_rejected = survey_.rejects.size();
   job_.rows_done = job_.rows;
-  return eraser_->commit(job_, options_.actor);
+  const auto started = std::chrono::steady_clock::now();
+  FUGO_TRY(eraser_->commit(job_, options_.actor));
+  tell_committed(started);
+  return {};
 }
 
 Result<WrittenAnswers> DeleteJob::make_again() {

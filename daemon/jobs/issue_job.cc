@@ -66,9 +66,7 @@ Status IssueJob::work_through(bool make_missing) {
     segment.rows = all[number].rows;
     const auto started = std::chrono::steady_clock::now();
     auto outcome = issuer_->issue(rows, segment, options_.actor, job_);
-    if (outcome && options_.segment_committed)
-      options_.segment_committed(
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count());
+    if (outcome) tell_committed(started);
     return outcome;
   };
   FUGO_TRY(pipeline_->run(all, work));

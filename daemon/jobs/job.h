@@ -46,7 +46,7 @@ struct JobOptions {
   // "changing", "deleting", "answering"), rows done and rows in all.
   std::function<void(const char* stage, std::uint64_t done, std::uint64_t total)> progress;
   // Called from the thread that runs the job when a segment was committed: how long it took, from
-  // its rows in memory on.
+  // its rows in memory on. A deletion is one segment, from its answers being safe on.
   std::function<void(double seconds)> segment_committed;
   // Asked between steps and several times a second, from any thread of the job, one at a time. Its
   // first error ends the run and is what the run returns; what was committed stays, and a later

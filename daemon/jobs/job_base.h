@@ -61,6 +61,11 @@ class Job {
   void tell(const char* stage, std::uint64_t done, std::uint64_t total) const {
     if (options_.progress) options_.progress(stage, done, total);
   }
+  // tell_committed says that a segment was committed, which began at `started`.
+  void tell_committed(std::chrono::steady_clock::time_point started) const {
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - started;
+    if (options_.segment_committed) options_.segment_committed(taken.count());
+  }
   // before_commit looks at what the commands ordered: freeze, pause, cancel, or the caller's stop.
   [[nodiscard]] Status before_commit();
   // commit puts the job's row and what `fill` adds into one transaction.

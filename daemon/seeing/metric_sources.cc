@@ -63,9 +63,7 @@ void collect_job(const std::optional<RunningJob>& job, Families& families) {
 
 void collect_board(const StatusBoard& board, Families& families) {
   const auto status = board.copy();
-  constexpr std::array kPhases = {"starting",        "idle",     "working",
-                                  "waiting_for_hsm", "stopping", "stopped"};
-  families.one_of("fugo_phase", "What the daemon does: 1 for one of these.", "phase", kPhases,
+  families.one_of("fugo_phase", "What the daemon does: 1 for one of these.", "phase", kPhaseNames,
                   phase_name(status.phase));
   constexpr std::array kStates = {"unknown", "ok", "recovering", "failed", "pin_refused"};
   families.one_of("fugo_hsm_state", "How the token is: 1 for one of these.", "state", kStates,

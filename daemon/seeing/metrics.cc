@@ -114,6 +114,7 @@ Result<std::unique_ptr<Metrics>> Metrics::start(const MetricsSection& section,
       parts->jobs.Add({{"kind", kind_name(kind)}, {"end", job_end_name(static_cast<JobEnd>(end))}});
     parts->segments.Add({{"kind", kind_name(kind)}}, segment_bounds());
   }
+  parts->jobs.Add({{"kind", kind_name(JobKind{})}, {"end", job_end_name(JobEnd::kRefused)}});
   for (int code = 0; code <= static_cast<int>(ErrorCode::kInternal); ++code)
     parts->errors.Add({{"code", error_code_name(static_cast<ErrorCode>(code))}});
   if (section.port != 0) {

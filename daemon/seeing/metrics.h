@@ -46,7 +46,8 @@ class Metrics {
   void segment_committed(keystore::JobKind kind, double seconds);
   // job_answered counts a job and its rows by result, once: not those of a repeated request.
   void job_answered(const JobReport& report);
-  void job_ended(keystore::JobKind kind, JobEnd end);  // in any other way
+  // job_ended counts one that ended in any other way; JobKind{} when the kind is not known.
+  void job_ended(keystore::JobKind kind, JobEnd end);
   // failed counts an error; one of code kDamaged sets fugo_ledger_damaged until the restart.
   void failed(const Error& error);
 

@@ -13,8 +13,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 1;  // of the document; raised when a reader would misunderstand
 
-constexpr std::array<const char*, 6> kPhases = {"starting",        "idle",     "working",
-                                                "waiting_for_hsm", "stopping", "stopped"};
 constexpr std::array<const char*, 5> kHsmStates = {"unknown", "ok", "recovering", "failed",
                                                    "pin_refused"};
 constexpr std::array<const char*, 3> kBreakerStates = {"closed", "half_open", "open"};
@@ -85,7 +83,7 @@ ServiceStatus status_from(const Json& json) {
   status.pid = json.at("pid");
   status.started = json.at("started");
   status.written = json.at("written");
-  status.phase = parse<Phase>(kPhases, json.at("phase"));
+  status.phase = parse<Phase>(kPhaseNames, json.at("phase"));
   if (!json.at("job").is_null()) status.job = job_from(json.at("job"));
   const auto& hsm = json.at("hsm");
   status.hsm = {parse<HsmState>(kHsmStates, hsm.at("state")),
@@ -103,7 +101,24 @@ ServiceStatus status_from(const Json& json) {
 
 }  // namespace
 
-const char* phase_name(Phase phase) { return kPhases.at(static_cast<std::size_t>(phase)); }
+const char* phase_name(Phase phase) { return kPhaseNames.at(static_cast<std::size_t>(phase)); }
+
+Phase phase_after(ErrorCode error) {
+  switch (error) {
+    case ErrorCode::kHsm:
+      return Phase::kWaitingForHsm;
+    case ErrorCode::kIo:
+      return Phase::kWaitingForDisk;
+    case ErrorCode::kDamaged:
+      return Phase::kStoppedByDamage;
+    case ErrorCode::kUsage:
+      return Phase::kStoppedBySetup;
+    case ErrorCode::kRefused:
+    case ErrorCode::kInternal:
+      break;
+  }
+  return Phase::kWaitingToRetry;
+}
 const char* hsm_state_name(HsmState state) {
   return kHsmStates.at(static_cast<std::size_t>(state));
 }

@@ -16,13 +16,24 @@ namespace fugo::daemon {
 // Phase is what the service as a whole does.
 enum class Phase : std::uint8_t {
   kStarting,
-  kIdle,           // nothing to do
-  kWorking,        // on RunningJob
-  kWaitingForHsm,  // a job waits for the token to come back
+  kIdle,             // nothing to do
+  kWorking,          // on RunningJob
+  kWaitingForHsm,    // for the token to come back, or (HsmState::kPinRefused) for the right PIN
+  kWaitingForDisk,   // for room, or for a file that can be read and written
+  kWaitingToRetry,   // after another error, which may pass
+  kStoppedByDamage,  // of ledger or journal: nothing is tried before a reload or restart
+  kStoppedBySetup,   // what it was set up with is wrong: the same
   kStopping,
   kStopped,  // the last state of a daemon that ended by itself
 };
-[[nodiscard]] const char* phase_name(Phase phase);  // "idle", "waiting_for_hsm", ...
+inline constexpr std::array kPhaseNames = {"starting",          "idle",
+                                           "working",           "waiting_for_hsm",
+                                           "waiting_for_disk",  "waiting_to_retry",
+                                           "stopped_by_damage", "stopped_by_setup",
+                                           "stopping",          "stopped"};
+[[nodiscard]] const char* phase_name(Phase phase);
+// phase_after is where the service is when an error has ended its work for now.
+[[nodiscard]] Phase phase_after(ErrorCode error);
 
 // RunningJob is the job that is being worked on.
 struct RunningJob {

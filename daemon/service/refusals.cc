@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "daemon/command/names.h"
 #include "daemon/service/folders.h"
 
 namespace fugo::daemon {
@@ -59,14 +60,33 @@ Error safe_error(Error error, const fs::path& file) {
   return error;
 }
 
+fs::path refusal_folder(const DaemonSection& daemon, const Refusal& refusal) {
+  return daemon.refused / (refusal.id.empty() ? safe_name(refusal.name) : refusal.id);
+}
+
+std::array<std::uint64_t, kFileKinds> count_refused(const fs::path& refused) {
+  std::array<std::uint64_t, kFileKinds> counts{};
+  std::error_code error;
+  for (auto at = fs::directory_iterator(refused, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    const auto text = read_small(at->path() / kReason, kMaxReasonBytes);
+    const std::string word = text ? line_of(*text, "kind") : "";
+    std::size_t kind = 0;
+    for (std::size_t i = 1; i < kFileKinds; ++i)
+      if (word == kind_name(static_cast<keystore::JobKind>(i))) kind = i;
+    ++counts[kind];
+  }
+  return counts;
+}
+
 Status Refusals::refuse(keystore::Ledger& ledger, const fs::path& file, const Refusal& refusal) {
-  const fs::path folder =
-      daemon_.refused / (refusal.id.empty() ? safe_name(refusal.name) : refusal.id);
+  const fs::path folder = refusal_folder(daemon_, refusal);
   FUGO_TRY(make_directory(folder));
   FUGO_ASSIGN(const auto mark, new_mark());
-  const std::string text = fmt::format("refused: {}\nrequest: {}\nfile: {}\nmark: {}\nreason: {}\n",
-                                       format_time(unix_now()), refusal.id, safe_name(refusal.name),
-                                       mark, refusal.reason);
+  const std::string text = fmt::format(
+      "refused: {}\nrequest: {}\nkind: {}\nfile: {}\nmark: {}\nreason: {}\n",
+      format_time(unix_now()), refusal.id, kind_name(refusal.kind.value_or(keystore::JobKind{})),
+      safe_name(refusal.name), mark, refusal.reason);
   FUGO_TRY(write_durably(folder / kNewReason, as_bytes(text)));
   // From here on the refusal counts: a later start finishes it.
   FUGO_TRY(rename_durably(file, folder / kRequest));

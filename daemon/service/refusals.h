@@ -1,11 +1,15 @@
 // Refusing a request file: the reason is kept, journaled once, and the request destroyed.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
 #include "daemon/config.h"
+#include "daemon/seeing/service_status.h"
 #include "keystore/ledger.h"
 
 namespace fugo::daemon {
@@ -15,7 +19,16 @@ struct Refusal {
   std::string id;    // of the request; empty when it has none that can be used
   std::string name;  // of the file
   std::string reason;
+  std::optional<keystore::JobKind> kind = {};  // nothing: the first line does not tell
 };
+
+// refusal_folder is where the reason goes: named by the id, or without one by the file.
+[[nodiscard]] std::filesystem::path refusal_folder(const DaemonSection& daemon,
+                                                   const Refusal& refusal);
+
+// count_refused counts the folders in refused/ by the kind that their reasons name, 0 for none.
+[[nodiscard]] std::array<std::uint64_t, kFileKinds> count_refused(
+    const std::filesystem::path& refused);
 
 // Refusals puts reasons into refused/<id>/reason.txt (without an id: the file's name, made safe).
 // The steps, each of which can be the last one before a crash, are in docs/exactly-once.md.

@@ -27,15 +27,6 @@ using namespace std::chrono_literals;
 constexpr auto kAtOnce = std::chrono::milliseconds(0);
 constexpr auto kNever = std::chrono::milliseconds(1h);  // a look at nothing once an hour is nothing
 
-std::uint64_t folders_in(const fs::path& folder) {
-  std::error_code error;
-  std::uint64_t count = 0;
-  for (auto at = fs::directory_iterator(folder, error); !error && at != fs::directory_iterator();
-       at.increment(error))
-    ++count;
-  return count;
-}
-
 // A PIN that the token refused must not be tried again and again: the token counts.
 bool refuses_pin(const Error& error) {
   constexpr std::uint64_t kPinIncorrect = 0xA0, kPinLocked = 0xA4;  // CKR_PIN_..., PKCS#11 2.40
@@ -196,7 +187,7 @@ Status Worker::tidy() {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(settings_.daemon.held, ignored))
     if (fs::is_empty(entry.path(), ignored)) ::rmdir(entry.path().c_str());
-  refused_ = folders_in(settings_.daemon.refused);
+  refused_ = count_refused(settings_.daemon.refused);
   FUGO_ASSIGN(const auto files, look_at_folders());
   FUGO_ASSIGN(const auto jobs, site_->ledger().jobs());
   for (const auto& job : jobs) {
@@ -352,7 +343,7 @@ void Worker::trouble(const Error& error) {
   else
     breaker_.failed(Clock::now());
   if (breaker_.latched()) log_error("nothing is tried again before a reload (SIGHUP) or a restart");
-  board_.set_phase(Phase::kWaitingForHsm);
+  board_.set_phase(phase_after(error.code));
   tell_hsm(hsm ? error.message() : std::string());
   signal_event(event_.get());
 }

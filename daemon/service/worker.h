@@ -112,8 +112,8 @@ class Worker {
   Peeker peeker_;
   bool waiting_ = false;            // for an order: the ledger is asked about once a second
   std::uint64_t seen_commits_ = 0;  // of the ledger, at the last pass
-  std::uint64_t refused_ = 0;       // folders in refused/
-  std::string open_job_told_;       // that was said to wait for its file
+  std::array<std::uint64_t, kFileKinds> refused_{};  // folders in refused/, by kind
+  std::string open_job_told_;                        // that was said to wait for its file
 
   std::atomic<std::int64_t> beat_{0};
   std::atomic<bool> busy_{false}, stopping_{false}, stopped_{false};

@@ -77,7 +77,7 @@ Status Worker::settle(const QueuedFile& file, const Result<JobReport>& report,
 
 void Worker::job_ended(const QueuedFile& file, JobEnd end) {
   board_.job_ended(end);
-  metrics_.job_ended(file.kind.value_or(keystore::JobKind::kIssue), end);
+  metrics_.job_ended(file.kind.value_or(keystore::JobKind{}), end);
 }
 
 Status Worker::settle_error(const QueuedFile& file, const Error& error,
@@ -125,8 +125,11 @@ bool Worker::about_request(const Error& error, const QueuedFile& file) const {
 Status Worker::refuse(const QueuedFile& file, const std::string& reason) {
   log_warning("a request is refused",
               {field::job(file.id.empty() ? safe_name(file.name) : file.id)});
-  ++refused_;
-  return refusals_.refuse(site_->ledger(), file.path, {file.id, file.name, reason});
+  const Refusal refusal = {file.id, file.name, reason, file.kind};
+  std::error_code ignored;
+  if (!fs::exists(refusal_folder(settings_.daemon, refusal), ignored))
+    ++refused_[static_cast<std::size_t>(file.kind.value_or(keystore::JobKind{}))];
+  return refusals_.refuse(site_->ledger(), file.path, refusal);
 }
 
 Status Worker::refuse_ordered(const QueuedFile& file) {
@@ -154,7 +157,7 @@ void Worker::tell_files(const std::vector<QueuedFile>& files) {
     if (file.place == Place::kHeld) ++counts.held;
     if (oldest == 0 || file.modified < oldest) oldest = file.modified;
   }
-  status.kinds[0].refused = refused_;
+  for (std::size_t kind = 0; kind < kFileKinds; ++kind) status.kinds[kind].refused = refused_[kind];
   board_.set_files(status);
 }
 

@@ -5,7 +5,7 @@
 #include <csignal>
 #include <fstream>
 
-#include "tests/daemon/jobs/trial_requests.h"
+#include "tests/daemon/jobs/kind_requests.h"
 #include "tests/daemon/seeing/http.h"
 #include "tests/daemon/seeing/prometheus_server.h"
 #include "tests/daemon/service/daemon_fixture.h"
@@ -52,7 +52,14 @@ TEST_F(SeenDaemon, MetricsStatusAndLogTellOfAJobAndOfNobody) {
            std::string("processing_number,agency_code,resident_code\n"));
   ASSERT_TRUE(wait_for([&] { return refused(site_, "R3"); })) << daemon.log();
 
+  // The first has no kind that could be read, the second is an issue.
+  ASSERT_TRUE(wait_for([&] {
+    return metrics().find(R"(fugo_files{kind="issue",state="refused"} 1)") != std::string::npos;
+  })) << metrics();
   auto seen = metrics();
+  EXPECT_THAT(seen, HasSubstr(R"(fugo_files{kind="unknown",state="refused"} 1)"));
+  EXPECT_THAT(seen, HasSubstr(R"(fugo_jobs_total{end="refused",kind="issue"} 1)"));
+  EXPECT_THAT(seen, HasSubstr(R"(fugo_jobs_total{end="refused",kind="unknown"} 1)"));
   EXPECT_THAT(seen,
               HasSubstr(R"(fugo_rows_total{kind="issue",result="new"} )" + std::to_string(good)));
   EXPECT_THAT(seen, HasSubstr(R"(fugo_rows_total{kind="issue",result="unknown_agency"} 1)"));
@@ -96,6 +103,46 @@ TEST_F(SeenDaemon, MetricsStatusAndLogTellOfAJobAndOfNobody) {
     }
   EXPECT_EQ(symbols, good);
   EXPECT_EQ(site_.run({"--json", "status"}).json()["daemon"]["running"], false);
+}
+
+TEST_F(SeenDaemon, ChangesDeletionsAndRefusalsAreToldByTheirKinds) {
+  {
+    RunningDaemon daemon(site_);
+    drop(site_, "a", request_text("I", trial_rows(0, 4, {"131016", "472018"})));
+    drop(site_, "b",
+         kind_text("C", "change",
+                   {{resident_code(0), resident_code(100)}, {resident_code(1), resident_code(2)}}));
+    drop(site_, "c", kind_text("D", "delete", {{resident_code(3), "clerical_error"}}));
+    drop(site_, "d", "#fugo-request,version=1,id=BAD,kind=delete,records=9\n");
+    ASSERT_TRUE(wait_for([&] {
+      return answered(site_, "I") && answered(site_, "C") && refused(site_, "BAD");
+    })) << daemon.log();
+    ASSERT_EQ(site_.run({"jobs", "approve", "D"}).exit_code, 0);
+    ASSERT_TRUE(wait_for([&] {
+      return metrics().find(R"(fugo_jobs_total{end="answered",kind="delete"} 1)") !=
+             std::string::npos;
+    })) << daemon.log();
+    const auto seen = metrics();
+    for (const char* kind : {"issue", "change", "delete"})
+      EXPECT_THAT(seen,
+                  HasSubstr(std::string("fugo_segment_seconds_count{kind=\"") + kind + "\"} 1"));
+    EXPECT_THAT(seen, HasSubstr(R"(fugo_files{kind="delete",state="refused"} 1)"));
+    EXPECT_EQ(daemon.stop(), 0);
+  }
+  const auto shown = site_.run({"status"}).out;
+  EXPECT_THAT(shown, HasSubstr("changed 1, joined 0"));
+  EXPECT_THAT(shown, HasSubstr("deleted 1"));
+  EXPECT_THAT(shown, HasSubstr("new 8, existing 0"));
+  const auto jobs = site_.run({"--json", "status"}).json()["jobs"];
+  EXPECT_EQ(jobs[1]["changed"], 1);
+  EXPECT_FALSE(jobs[1].contains("new"));
+  EXPECT_EQ(jobs[2]["deleted"], 1);
+  // A restarted daemon still knows of what kind it was.
+  RunningDaemon daemon(site_);
+  ASSERT_TRUE(wait_for([&] {
+    return metrics().find(R"(fugo_files{kind="delete",state="refused"} 1)") != std::string::npos;
+  })) << metrics();
+  EXPECT_EQ(daemon.stop(), 0);
 }
 
 TEST_F(SeenDaemon, ARealServerScrapesItAndSeesItDie) {

@@ -96,7 +96,7 @@ TEST(Log, ALineOfJson) {
   EXPECT_EQ(line["job"], "J1");
   EXPECT_EQ(line["rows"], 3);
   EXPECT_EQ(line["code"], "hsm");
-  EXPECT_EQ(line["error"], "C_Sign: a \"b\"\nc");
+  EXPECT_EQ(line["error"], "C_Sign: a \"b\" c");
 }
 
 TEST(Log, TheLevelCanBeChanged) {

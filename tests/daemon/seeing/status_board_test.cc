@@ -96,6 +96,15 @@ TEST_F(StatusBoardTest, EndsOfJobs) {
   EXPECT_GT(board->copy().last_success, 0);
 }
 
+TEST(Phase, EachErrorHasItsOwn) {
+  EXPECT_STREQ(phase_name(phase_after(ErrorCode::kHsm)), "waiting_for_hsm");
+  EXPECT_STREQ(phase_name(phase_after(ErrorCode::kIo)), "waiting_for_disk");
+  EXPECT_STREQ(phase_name(phase_after(ErrorCode::kDamaged)), "stopped_by_damage");
+  EXPECT_STREQ(phase_name(phase_after(ErrorCode::kUsage)), "stopped_by_setup");
+  EXPECT_STREQ(phase_name(phase_after(ErrorCode::kInternal)), "waiting_to_retry");
+  EXPECT_STREQ(phase_name(Phase::kStopped), "stopped");
+}
+
 TEST_F(StatusBoardTest, ThawingForgetsSince) {
   const auto board = open();
   board->set_frozen("", "reason");

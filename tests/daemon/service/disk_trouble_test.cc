@@ -58,7 +58,7 @@ TEST(DiskTrouble, OneCallThatFailsIsWaitedForAndNothingIsHalfDone) {
   }
   const auto expected = disk.answers();
   ASSERT_EQ(expected.size(), 3U);
-  unsigned waited = 0;
+  unsigned waited = 0, told = 0;
   for (unsigned call = 12; call <= 90; call += 6) {
     disk.reset();
     RunningDaemon daemon(disk.site(), RunningDaemon::DontWait{},
@@ -73,12 +73,15 @@ TEST(DiskTrouble, OneCallThatFailsIsWaitedForAndNothingIsHalfDone) {
       ASSERT_EQ(second.stop(), 0) << "call " << call;
     } else {
       if (daemon.log().find("work stops for now") != std::string::npos) ++waited;
+      if (daemon.notices().find("STATUS=waiting_for_disk") != std::string::npos) ++told;
+      EXPECT_EQ(daemon.notices().find("waiting_for_hsm"), std::string::npos) << "call " << call;
       ASSERT_EQ(daemon.stop(), 0) << "call " << call;
     }
     ASSERT_EQ(disk.answers(), expected) << "call " << call;
     ASSERT_EQ(entries(folder(disk.site(), "refused")).size(), 1U) << "call " << call;
   }
   EXPECT_GE(waited, 5U);
+  EXPECT_GE(told, 1U);
   EXPECT_EQ(disk.site().run({"verify"}).exit_code, 0);
 }
 

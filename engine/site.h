@@ -32,6 +32,7 @@ class Site {
 
   [[nodiscard]] keystore::Ledger& ledger() { return *ledger_; }
   [[nodiscard]] hsm::Token& token() { return *token_; }
+  [[nodiscard]] const std::shared_ptr<hsm::Token>& shared_token() { return token_; }
   [[nodiscard]] Symbols& symbols() { return *symbols_; }
 
   // agencies and generations as they were at open() or reload().

@@ -134,6 +134,12 @@ tl::unexpected<Error> Environment::begin_error(const char* what, int code) const
   return lmdb_error(what, code, "data.mdb");
 }
 
+std::uint64_t Environment::last_transaction() const {
+  MDB_envinfo info{};
+  ::mdb_env_info(env_, &info);  // reads the meta pages in the map; fails for a null pointer only
+  return info.me_last_txnid;
+}
+
 Environment::~Environment() {
   if (env_ != nullptr) ::mdb_env_close(env_);
   Registry& known = registry();

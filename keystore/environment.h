@@ -52,6 +52,8 @@ class Environment {
   [[nodiscard]] MDB_dbi dbi() const { return dbi_; }
   [[nodiscard]] bool writable() const { return writable_; }
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+  // last_transaction is the id of the last committed write transaction, of any process.
+  [[nodiscard]] std::uint64_t last_transaction() const;
   [[nodiscard]] const CommitTimes& commit_times() const { return commit_times_; }
 
  private:

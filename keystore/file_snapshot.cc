@@ -63,6 +63,37 @@ Result<std::vector<KeySearch<Codec>>> searches_over(
   return searches;
 }
 
+// Slice is the positions [first, last) of an agency's entries with ids of a range in one file.
+struct Slice {
+  std::uint64_t first = 0, last = 0;
+};
+
+Result<Slice> slice_of(const BulkFile& file, AgencyNumber agency, PersonId first, PersonId last) {
+  FUGO_ASSIGN(auto search, KeySearch<IssuedCodec>::create(file));
+  Slice slice;
+  FUGO_ASSIGN(slice.first, search.position(IssuedCodec::key(IssuedKey{agency, first})));
+  FUGO_ASSIGN(slice.last, search.position(IssuedCodec::key(IssuedKey{agency, last})));
+  return slice;
+}
+
+Status add_slice(RunMerger<IssuedCodec>& merger, const BulkFile& file, AgencyNumber agency,
+                 PersonId first, PersonId last) {
+  FUGO_ASSIGN(const auto slice, slice_of(file, agency, first, last));
+  if (slice.first == slice.last) return {};
+  FUGO_ASSIGN(auto cursor, RunCursor<IssuedCodec>::create(file, slice.first, slice.last));
+  merger.add(std::move(cursor));
+  return {};
+}
+
+Status visit_all(RunMerger<IssuedCodec>& merger, const Snapshot::VisitIssued& visit) {
+  std::array<IssuedEntry, kPiece> piece;
+  for (;;) {
+    FUGO_ASSIGN(const std::size_t count, merger.next(piece));
+    if (count == 0) return {};
+    FUGO_TRY(visit(std::span(piece).first(count)));
+  }
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Snapshot>> open_snapshot(
@@ -213,19 +244,26 @@ SegmentNumber FileSnapshot::superseded_in(PersonId id) const {
 Status FileSnapshot::scan_issued(AgencyNumber agency, PersonId first, PersonId last,
                                  const VisitIssued& visit) const {
   RunMerger<IssuedCodec> merger;
+  for (const auto& file : issued_files_) FUGO_TRY(add_slice(merger, *file, agency, first, last));
+  return visit_all(merger, visit);
+}
+
+Status FileSnapshot::scan_newly_issued(AgencyNumber agency, std::span<const FileNumber> known,
+                                       const VisitIssued& visit) const {
+  RunMerger<IssuedCodec> merger;
+  for (const auto& file : issued_files_)
+    if (!std::binary_search(known.begin(), known.end(), file->row().number))
+      FUGO_TRY(add_slice(merger, *file, agency, 0, kNoPerson));
+  return visit_all(merger, visit);
+}
+
+Result<std::uint64_t> FileSnapshot::count_issued(AgencyNumber agency) const {
+  std::uint64_t count = 0;
   for (const auto& file : issued_files_) {
-    FUGO_ASSIGN(auto search, KeySearch<IssuedCodec>::create(*file));
-    FUGO_ASSIGN(const auto from, search.position(IssuedCodec::key(IssuedKey{agency, first})));
-    FUGO_ASSIGN(const auto to, search.position(IssuedCodec::key(IssuedKey{agency, last})));
-    FUGO_ASSIGN(auto cursor, RunCursor<IssuedCodec>::create(*file, from, to));
-    merger.add(std::move(cursor));
+    FUGO_ASSIGN(const auto slice, slice_of(*file, agency, 0, kNoPerson));
+    count += slice.last - slice.first;
   }
-  std::array<IssuedEntry, kPiece> piece;
-  for (;;) {
-    FUGO_ASSIGN(const std::size_t count, merger.next(piece));
-    if (count == 0) return {};
-    FUGO_TRY(visit(std::span(piece).first(count)));
-  }
+  return count;
 }
 
 Status FileSnapshot::scan_index(Generation generation, const VisitIndex& visit) const {

@@ -29,6 +29,9 @@ class FileSnapshot final : public Snapshot {
                                    std::span<SegmentNumber> segments) const override;
   [[nodiscard]] Status scan_issued(AgencyNumber agency, PersonId first, PersonId last,
                                    const VisitIssued& visit) const override;
+  [[nodiscard]] Status scan_newly_issued(AgencyNumber agency, std::span<const FileNumber> known,
+                                         const VisitIssued& visit) const override;
+  [[nodiscard]] Result<std::uint64_t> count_issued(AgencyNumber agency) const override;
   [[nodiscard]] Status scan_index(Generation generation, const VisitIndex& visit) const override;
   [[nodiscard]] std::span<const PersonPatch> patches() const override { return patches_->rows; }
   [[nodiscard]] bool any_patched() const override { return !patches_->rows.empty(); }

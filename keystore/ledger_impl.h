@@ -58,6 +58,7 @@ class LedgerImpl final : public Ledger {
   std::shared_ptr<const ContentDigest> content_digest() const override {
     return parts_.content_digest;
   }
+  std::uint64_t last_transaction() const override { return parts_.environment->last_transaction(); }
   Result<LedgerState> state() const override;
   Result<std::vector<Agency>> agencies() const override;
   Result<std::vector<KeyRow>> key_rows() const override;

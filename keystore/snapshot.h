@@ -51,6 +51,12 @@ class Snapshot {
   using VisitIssued = std::function<Status(std::span<const IssuedEntry>)>;
   [[nodiscard]] virtual Status scan_issued(AgencyNumber agency, PersonId first, PersonId last,
                                            const VisitIssued& visit) const = 0;
+  // scan_newly_issued does it for all ids, in the files that are not among `known` (ascending).
+  [[nodiscard]] virtual Status scan_newly_issued(AgencyNumber agency,
+                                                 std::span<const FileNumber> known,
+                                                 const VisitIssued& visit) const = 0;
+  // count_issued is how many entries an agency has.
+  [[nodiscard]] virtual Result<std::uint64_t> count_issued(AgencyNumber agency) const = 0;
   // scan_index calls `visit` with consecutive pieces of every index entry, in file order (within
   // one file ascending; files one after another).
   using VisitIndex = std::function<Status(std::span<const IndexEntry>)>;

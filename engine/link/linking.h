@@ -41,6 +41,8 @@ struct LinkingSettings {
   std::uint64_t quota_per_day = 0;
   // Calls of few items from several threads are put into one call of the token.
   bool combine = true;
+  // A call that waits for other calls' use of token or ledger gives up after this.
+  std::chrono::milliseconds patience{5000};
 };
 
 // LinkUse counts what one inquiring agency asked since take_uses() was last called.

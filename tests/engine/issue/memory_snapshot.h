@@ -64,6 +64,16 @@ class MemorySnapshot : public keystore::Snapshot {
         entries.push_back({key, segment});
     return visit(entries);
   }
+  Status scan_newly_issued(keystore::AgencyNumber agency,
+                           std::span<const keystore::FileNumber> /*known*/,
+                           const VisitIssued& visit) const override {
+    return scan_issued(agency, 0, keystore::kNoPerson, visit);
+  }
+  [[nodiscard]] Result<std::uint64_t> count_issued(keystore::AgencyNumber agency) const override {
+    std::uint64_t count = 0;
+    for (const auto& [key, segment] : issued) count += key.agency == agency ? 1U : 0U;
+    return count;
+  }
   Status scan_index(keystore::Generation, const VisitIndex& visit) const override {
     return visit(index);
   }

@@ -1,0 +1,335 @@
+#include "engine/link/linking.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "base/parallel.h"
+#include "engine/link/combiner.h"
+#include "engine/link/link_uses.h"
+#include "engine/link/link_view.h"
+#include "engine/link/link_work.h"
+#include "engine/link/person_mask.h"
+#include "engine/link/resolver_index.h"
+
+namespace fugo::engine {
+namespace {
+
+using keystore::AgencyNumber;
+using keystore::kNoPerson;
+
+constexpr std::size_t kFew = 64;           // items of a call that is combined with others
+constexpr std::size_t kCombined = 1024;    // most of such calls together
+constexpr std::size_t kBatch = 1U << 16U;  // items of a piece of a large call
+constexpr std::chrono::milliseconds kRefreshEvery{200};
+constexpr std::chrono::seconds kRefreshAgain{5};  // after one that failed
+
+// forks counts those that this process came from since it first opened a Linking.
+std::atomic<std::uint64_t> g_forks{0};
+std::uint64_t forks_watched() {
+  static const int watched = ::pthread_atfork(nullptr, nullptr, [] { ++g_forks; });
+  (void)watched;
+  return g_forks.load();
+}
+
+// WorkPool lends LinkWorks of one capacity.
+class WorkPool {
+ public:
+  explicit WorkPool(std::size_t capacity) : capacity_(capacity) {}
+  Result<std::unique_ptr<LinkWork>> take() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        auto work = std::move(idle_.back());
+        idle_.pop_back();
+        return work;
+      }
+    }
+    return LinkWork::create(capacity_);
+  }
+  void give_back(std::unique_ptr<LinkWork> work) {
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(work));
+  }
+
+ private:
+  const std::size_t capacity_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<LinkWork>> idle_;
+};
+
+class LinkingImpl final : public Linking {
+ public:
+  LinkingImpl(std::unique_ptr<Site> site, const LinkingSettings& settings)
+      : settings_(settings),
+        forks_(forks_watched()),
+        site_(std::move(site)),
+        views_(site_->ledger(), site_->shared_token()),
+        index_(settings.index_bytes),
+        uses_(settings.quota_per_day),
+        combiner_([this](std::span<LinkAsk> asks) { answer(asks, few_); },
+                  static_cast<unsigned>(hardware_threads()), kCombined, settings.patience) {}
+
+  ~LinkingImpl() override {
+    {
+      const std::lock_guard lock(stop_mutex_);
+      stopping_ = true;
+    }
+    stop_.notify_all();
+    if (refresher_.joinable()) refresher_.join();
+  }
+
+  Status start() {
+    FUGO_TRY(views_.current().map([](const auto&) {}));
+    refresher_ = std::thread([this] { keep_fresh(); });
+    return {};
+  }
+
+  std::optional<AgencyNumber> find_agency(std::string_view code) override {
+    if (forked()) return std::nullopt;
+    const auto view = views_.current();
+    if (!view) {
+      note(view.error());
+      return std::nullopt;
+    }
+    const auto& numbers = (*view)->registry->numbers;
+    const auto found = numbers.find(std::string(code));
+    if (found == numbers.end()) return std::nullopt;
+    return found->second;
+  }
+
+  void resolve(std::span<const AgencyNumber> agencies, std::span<const Block> symbols,
+               std::span<PersonHandle> people, std::span<LinkStatus> statuses) override {
+    each(
+        statuses,
+        [&](std::size_t i, LinkAsk& ask) {
+          ask.from = known(agencies[i], ask);
+          ask.symbol = symbols[i];
+        },
+        [&](std::size_t i, const LinkAsk& ask) {
+          people[i] = ask.status == LinkStatus::kOk ? mask_.hide(ask.id) : PersonHandle{};
+        });
+  }
+
+  void is_issued(std::span<const PersonHandle> people, std::span<const AgencyNumber> agencies,
+                 std::span<LinkStatus> statuses) override {
+    each(
+        statuses,
+        [&](std::size_t i, LinkAsk& ask) {
+          ask.id = mask_.show(people[i]);
+          ask.to = known(agencies[i], ask);
+        },
+        [](std::size_t, const LinkAsk&) {});
+  }
+
+  void symbol_for(std::span<const PersonHandle> people, std::span<const AgencyNumber> agencies,
+                  std::span<Block> symbols, std::span<LinkStatus> statuses) override {
+    each(
+        statuses,
+        [&](std::size_t i, LinkAsk& ask) {
+          ask.id = mask_.show(people[i]);
+          ask.to = known(agencies[i], ask);
+          ask.wants_symbol = true;
+        },
+        [&](std::size_t i, const LinkAsk& ask) { symbols[i] = ask.linked; });
+  }
+
+  void record_symbol(std::span<const PersonHandle> people, std::span<Block> symbols,
+                     std::span<LinkStatus> statuses) override {
+    each(
+        statuses,
+        [&](std::size_t i, LinkAsk& ask) {
+          ask.id = mask_.show(people[i]);
+          ask.wants_record = true;
+        },
+        [&](std::size_t i, const LinkAsk& ask) { symbols[i] = ask.record; });
+  }
+
+  void link(std::span<const AgencyNumber> from, std::span<const AgencyNumber> to,
+            std::span<const Block> symbols, std::span<Block> linked, std::span<Block> records,
+            std::span<LinkStatus> statuses) override {
+    each(
+        statuses,
+        [&](std::size_t i, LinkAsk& ask) {
+          ask.from = known(from[i], ask);
+          ask.to = known(to[i], ask);
+          ask.symbol = symbols[i];
+          ask.wants_symbol = true;
+          ask.wants_record = !records.empty();
+          if (ask.status == LinkStatus::kUnknown && !uses_.allow(from[i]))
+            ask.status = LinkStatus::kQuotaExceeded;
+        },
+        [&](std::size_t i, const LinkAsk& ask) {
+          linked[i] = ask.linked;
+          if (!records.empty()) records[i] = ask.record;
+          uses_.count(from[i], ask.status == LinkStatus::kOk);
+        });
+  }
+
+  Status prepare(std::span<const AgencyNumber> agencies,
+                 const std::function<Status()>& keep_going) override {
+    if (forked()) return fail(ErrorCode::kRefused, "the process was forked");
+    FUGO_ASSIGN(const auto view, views_.current());
+    Status done;
+    for (const auto& generation : view->registry->generations) {
+      std::vector<AgencyNumber> wanted(agencies.begin(), agencies.end());
+      if (wanted.empty())
+        for (const auto& agency : view->registry->agencies) wanted.push_back(agency.number);
+      std::erase_if(wanted, [&](AgencyNumber number) {
+        const Method* method = view->registry->symbols->method_of(generation.number, number);
+        return view->registry->find(number) == nullptr || method == nullptr || method->invertible;
+      });
+      const auto built = index_.build_all(*view, generation, wanted, keep_going);
+      if (!built) done = built;
+    }
+    return done;
+  }
+
+  std::vector<LinkUse> take_uses() override {
+    if (forked()) return {};
+    const auto view = views_.current();
+    return view ? uses_.take((*view)->registry->agencies) : std::vector<LinkUse>{};
+  }
+
+  LinkingHealth health() const override {
+    LinkingHealth health;
+    const auto totals = index_.totals();
+    health.index_entries = totals.entries;
+    health.index_bytes = totals.bytes;
+    health.index_agencies = totals.tables;
+    health.index_evictions = totals.evictions;
+    health.combined_calls = combiner_.calls();
+    health.combined_runs = combiner_.runs();
+    const std::lock_guard lock(error_mutex_);
+    health.last_error = last_error_;
+    return health;
+  }
+
+ private:
+  [[nodiscard]] bool forked() const { return g_forks.load(std::memory_order_relaxed) != forks_; }
+
+  // known: agency 0 is nobody's number.
+  static AgencyNumber known(AgencyNumber agency, LinkAsk& ask) {
+    if (agency == 0 && ask.status == LinkStatus::kUnknown) ask.status = LinkStatus::kUnknownAgency;
+    return agency;
+  }
+
+  void note(const Error& error) const {
+    const std::lock_guard lock(error_mutex_);
+    last_error_ = error.message();
+  }
+
+  // each asks for every item: `put` fills an ask in, `get` takes its answer.
+  template <typename Put, typename Get>
+  void each(std::span<LinkStatus> statuses, const Put& put, const Get& get) {
+    if (statuses.empty()) return;
+    if (forked()) {
+      std::fill(statuses.begin(), statuses.end(), LinkStatus::kForked);
+      return;
+    }
+    const auto piece = [&](std::size_t first, std::size_t last, std::size_t) -> Status {
+      std::vector<LinkAsk> asks(last - first);
+      for (std::size_t i = first; i < last; ++i) {
+        LinkAsk& ask = asks[i - first];
+        if (statuses[i] == LinkStatus::kBadSymbol) ask.status = LinkStatus::kBadSymbol;
+        put(i, ask);
+      }
+      if (asks.size() <= kFew && settings_.combine)
+        combiner_.run(asks);
+      else
+        answer(asks, asks.size() <= kCombined ? few_ : many_);
+      for (std::size_t i = first; i < last; ++i) {
+        statuses[i] = asks[i - first].status;
+        get(i, asks[i - first]);
+      }
+      return {};
+    };
+    if (statuses.size() <= kBatch)
+      (void)piece(0, statuses.size(), 0);  // it has no errors but those of its items
+    else
+      (void)parallel_ranges(statuses.size(), kBatch, hardware_threads(), piece);
+  }
+
+  void answer(std::span<LinkAsk> asks, WorkPool& pool) {
+    const auto view = views_.current();
+    auto work = pool.take();
+    if (!view || !work) {
+      note(view ? work.error() : view.error());
+      for (LinkAsk& ask : asks)
+        if (ask.status == LinkStatus::kUnknown) ask.status = LinkStatus::kUnavailable;
+      return;
+    }
+    const auto done = (*work)->run(**view, *site_->ledger().keys(), index_, asks);
+    if (!done) note(done.error());
+    pool.give_back(std::move(*work));
+  }
+
+  // keep_fresh builds ahead where that is wanted, and brings tables up to date after commits, so
+  // that those who ask seldom have to.
+  void keep_fresh() {
+    const auto going = [this]() -> Status {
+      const std::lock_guard lock(stop_mutex_);
+      if (stopping_) return fail(ErrorCode::kRefused, "the library is being closed");
+      return {};
+    };
+    bool ahead = settings_.index == IndexPolicy::kAhead;
+    std::uint64_t seen = 0;
+    for (std::unique_lock lock(stop_mutex_); !stopping_;) {
+      lock.unlock();
+      Status done;
+      if (ahead) {
+        done = prepare({}, going);
+        ahead = false;
+      }
+      const std::uint64_t now = site_->ledger().last_transaction();
+      if (now != seen) {
+        const auto view = views_.current();
+        const auto fresh = view ? index_.refresh(**view, going) : tl::unexpected(view.error());
+        if (fresh)
+          seen = now;
+        else
+          done = fresh;
+      }
+      if (!done && going()) note(done.error());
+      lock.lock();
+      stop_.wait_for(lock,
+                     done ? std::chrono::milliseconds(kRefreshEvery)
+                          : std::chrono::milliseconds(kRefreshAgain),
+                     [this] { return stopping_; });
+    }
+  }
+
+  const LinkingSettings settings_;
+  const std::uint64_t forks_;
+  const std::unique_ptr<Site> site_;
+  ViewKeeper views_;
+  ResolverIndex index_;
+  PersonMask mask_;
+  LinkUses uses_;
+  WorkPool few_{kCombined}, many_{kBatch};
+  Combiner combiner_;
+
+  mutable std::mutex error_mutex_;
+  mutable std::string last_error_;
+
+  std::mutex stop_mutex_;
+  std::condition_variable stop_;
+  bool stopping_ = false;
+  std::thread refresher_;  // last: it uses the members above
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Linking>> Linking::open(std::unique_ptr<Site> site,
+                                               const LinkingSettings& settings) {
+  if (site->token().role() != hsm::TokenRole::kLinking)
+    return fail(ErrorCode::kRefused, "linking needs the token of the linking role");
+  auto linking = std::make_unique<LinkingImpl>(std::move(site), settings);
+  FUGO_TRY(linking->start());
+  return linking;
+}
+
+}  // namespace fugo::engine

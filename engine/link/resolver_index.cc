@@ -1,0 +1,214 @@
+#include "engine/link/resolver_index.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "engine/link/index_builder.h"
+
+namespace fugo::engine {
+namespace {
+
+using keystore::AgencyNumber;
+using keystore::GenerationRow;
+
+constexpr std::uint64_t kSpare = 64;  // entries that a new table has room for beyond its load
+
+// A quarter more people than there are can come before tables must be made anew.
+unsigned id_bits_for(const LinkView& view) {
+  const std::uint64_t people = view.snapshot->people();
+  return std::max(16U, static_cast<unsigned>(std::bit_width(people + people / 4 + 2)));
+}
+
+}  // namespace
+
+std::shared_ptr<ResolverIndex::Entry> ResolverIndex::entry(const Name& name) {
+  {
+    const std::shared_lock lock(entries_mutex_);
+    const auto found = entries_.find(name);
+    if (found != entries_.end()) return found->second;
+  }
+  const std::unique_lock lock(entries_mutex_);
+  auto& place = entries_[name];
+  if (!place) place = std::make_shared<Entry>();
+  return place;
+}
+
+Result<ResolverIndex::Held> ResolverIndex::table(const LinkView& view,
+                                                 const GenerationRow& generation,
+                                                 AgencyNumber agency, Freshness freshness) {
+  const auto found = entry({generation.number, agency});
+  found->last_used.store(tick_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
+  auto table = found->get();
+  const auto knows_all = [&] {
+    return found->transaction.load(std::memory_order_acquire) >= view.transaction;
+  };
+  if (table && (freshness == Freshness::kAsItIs || knows_all())) return Held{table, knows_all()};
+  const std::lock_guard lock(found->making);
+  table = found->get();
+  if (table && !knows_all()) {
+    FUGO_TRY(catch_up(view, generation, agency, *found));
+    table = found->get();  // a larger one, or none: it may have been evicted
+  }
+  if (!table) {
+    FUGO_ASSIGN(table, build(view, generation, agency, *found));
+  }
+  return Held{table, true};
+}
+
+Status ResolverIndex::make_room(std::uint64_t bytes) {
+  const std::lock_guard lock(room_mutex_);
+  if (bytes > most_bytes_)
+    return fail(ErrorCode::kRefused,
+                fmt::format("the table of an agency's symbols takes {} MiB, more than was set",
+                            (bytes >> 20U) + 1),
+                "linking.index_mib", "set more, or use the method xts-aes256 for this agency");
+  while (bytes_->load() + bytes > most_bytes_) {
+    std::shared_ptr<Entry> oldest;
+    {
+      const std::shared_lock entries(entries_mutex_);
+      for (const auto& [name, entry] : entries_)
+        if (entry->get() && (!oldest || entry->last_used < oldest->last_used)) oldest = entry;
+    }
+    if (!oldest)
+      return fail(ErrorCode::kRefused, "the tables of agencies' symbols are full",
+                  "linking.index_mib", "set more");
+    oldest->put(nullptr);  // wiped when the last thread that uses it is through
+    ++evictions_;
+  }
+  *bytes_ += bytes;
+  return {};
+}
+
+Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table(std::uint64_t entries,
+                                                               unsigned id_bits) {
+  const std::uint64_t bytes = SymbolTable::bytes_for(entries + kSpare);
+  FUGO_TRY(make_room(bytes));
+  auto made = SymbolTable::create(entries + kSpare, id_bits);
+  if (!made) {
+    *bytes_ -= bytes;
+    return tl::unexpected(std::move(made.error()));
+  }
+  // Its room is free again when the last thread that uses it lets it go.
+  return std::shared_ptr<SymbolTable>(made->release(), [total = bytes_, bytes](SymbolTable* old) {
+    delete old;
+    *total -= bytes;
+  });
+}
+
+Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table_of(const LinkView& view,
+                                                                  AgencyNumber agency) {
+  FUGO_ASSIGN(const std::uint64_t count, view.snapshot->count_issued(agency));
+  return make_table(count, id_bits_for(view));
+}
+
+void ResolverIndex::knows(Entry& entry, const LinkView& view) {
+  entry.known_files.clear();
+  for (const auto& file : view.snapshot->files())
+    if (file.kind == keystore::FileKind::kIssued) entry.known_files.push_back(file.number);
+  std::sort(entry.known_files.begin(), entry.known_files.end());
+  entry.last_segment = view.last_segment;
+  entry.transaction.store(view.transaction, std::memory_order_release);
+}
+
+Result<std::shared_ptr<SymbolTable>> ResolverIndex::build(const LinkView& view,
+                                                          const GenerationRow& generation,
+                                                          AgencyNumber agency, Entry& entry) {
+  FUGO_ASSIGN(auto table, make_table_of(view, agency));
+  const IndexTarget target{agency, table.get()};
+  FUGO_TRY(fill_tables(view, generation, {&target, 1}, {}));
+  knows(entry, view);
+  entry.put(table);
+  return table;
+}
+
+Status ResolverIndex::catch_up(const LinkView& view, const GenerationRow& generation,
+                               AgencyNumber agency, Entry& entry) {
+  FUGO_TRY(recompute_new(view, generation, agency, {entry.known_files, entry.last_segment},
+                         [&](std::span<const keystore::PersonId> ids,
+                             std::span<const Block> symbols) { return add(entry, symbols, ids); }));
+  knows(entry, view);
+  return {};
+}
+
+Status ResolverIndex::add(Entry& entry, std::span<const Block> symbols,
+                          std::span<const keystore::PersonId> ids) {
+  const auto table = entry.get();
+  if (!table) return {};  // evicted meanwhile: it will be built anew
+  const bool wider = std::uint64_t{ids.back()} + 2 > (std::uint64_t{1} << table->id_bits());
+  if (!wider && !table->crowded(symbols.size()) && table->insert(symbols, ids)) return {};
+  const std::uint64_t room = (table->entries() + symbols.size()) / 8 * 9;
+  FUGO_ASSIGN(auto larger, make_table(room, table->id_bits() + (wider ? 1 : 0)));
+  if (!table->copy_to(*larger) || !larger->insert(symbols, ids))
+    return fail(ErrorCode::kInternal, "a larger table of symbols was made too small");
+  entry.put(std::move(larger));
+  return {};
+}
+
+Status ResolverIndex::build_all(const LinkView& view, const GenerationRow& generation,
+                                std::span<const AgencyNumber> agencies,
+                                const std::function<Status()>& keep_going) {
+  std::vector<AgencyNumber> wanted(agencies.begin(), agencies.end());
+  std::sort(wanted.begin(), wanted.end());  // locks are taken in this order
+  std::vector<std::shared_ptr<Entry>> entries;
+  std::vector<std::unique_lock<std::mutex>> locks;
+  std::vector<std::shared_ptr<SymbolTable>> tables;
+  std::vector<IndexTarget> targets;
+  Status fits;
+  for (const AgencyNumber agency : wanted) {
+    auto found = entry({generation.number, agency});
+    std::unique_lock lock(found->making);
+    if (found->get()) continue;
+    auto table = make_table_of(view, agency);
+    if (!table) {
+      fits = tl::unexpected(table.error());
+      break;
+    }
+    targets.push_back({agency, table->get()});
+    tables.push_back(std::move(*table));
+    entries.push_back(std::move(found));
+    locks.push_back(std::move(lock));
+  }
+  FUGO_TRY(fill_tables(view, generation, targets, keep_going));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    knows(*entries[i], view);
+    entries[i]->put(std::move(tables[i]));
+  }
+  return fits;
+}
+
+Status ResolverIndex::refresh(const LinkView& view, const std::function<Status()>& keep_going) {
+  std::vector<std::pair<Name, std::shared_ptr<Entry>>> all;
+  {
+    const std::shared_lock lock(entries_mutex_);
+    all.assign(entries_.begin(), entries_.end());
+  }
+  for (const auto& [name, entry] : all) {
+    if (keep_going) FUGO_TRY(keep_going());
+    if (entry->transaction >= view.transaction || !entry->get()) continue;
+    for (const auto& generation : view.registry->generations) {
+      if (generation.number != name.first) continue;
+      const std::lock_guard lock(entry->making);
+      if (entry->transaction < view.transaction && entry->get())
+        FUGO_TRY(catch_up(view, generation, name.second, *entry));
+    }
+  }
+  return {};
+}
+
+ResolverIndex::Totals ResolverIndex::totals() const {
+  Totals totals;
+  totals.bytes = bytes_->load();
+  totals.evictions = evictions_;
+  const std::shared_lock lock(entries_mutex_);
+  for (const auto& [name, entry] : entries_) {
+    const auto table = entry->get();
+    if (!table) continue;
+    ++totals.tables;
+    totals.entries += table->entries();
+  }
+  return totals;
+}
+
+}  // namespace fugo::engine

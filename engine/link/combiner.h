@@ -3,29 +3,34 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "engine/link/link_ask.h"
 
 namespace fugo::engine {
 
-// Combiner runs asks through `work`. A caller who comes while a slot is free goes at once, alone;
-// those who come while all slots are taken gather into one batch, which one of them runs for all
-// as soon as a slot is free. So a single caller waits for nobody, and the more callers there are,
-// the larger the batches. Thread-safe.
+// Combiner runs asks through `work`. A caller who comes while a slot is free goes at once, alone,
+// on its own thread; those who come while all slots are taken gather into one batch, which a
+// thread of the Combiner runs for all as soon as a slot is free, and then the next batch. So a
+// single caller waits for nobody, and the more callers there are, the larger the batches.
+// Thread-safe; nobody may be within run() when it is destroyed.
 class Combiner {
  public:
   using Work = std::function<void(std::span<LinkAsk>)>;
 
   // At most `slots` runs at once; a batch closes at `most` asks. Who has waited for `patience`
   // gives up: its asks are kUnavailable then, and the run's result for them is dropped.
-  Combiner(Work work, unsigned slots, std::size_t most, std::chrono::milliseconds patience)
-      : work_(std::move(work)), slots_(slots), most_(most), patience_(patience) {}
+  Combiner(Work work, unsigned slots, std::size_t most, std::chrono::milliseconds patience);
+  ~Combiner();
+  Combiner(const Combiner&) = delete;
+  Combiner& operator=(const Combiner&) = delete;
 
   // run answers asks, at most `most`.
   void run(std::span<LinkAsk> asks);
@@ -34,19 +39,18 @@ class Combiner {
   [[nodiscard]] std::uint64_t runs() const { return runs_.load(std::memory_order_relaxed); }
 
  private:
-  // Batch is what gathers. Its first caller leads: it waits for a slot, the others for the end.
+  // Batch is what gathers until it is taken out of waiting_.
   struct Batch {
-    std::atomic<std::uint32_t> go{0};         // the leader's futex
-    std::atomic<std::uint32_t> done{0};       // the others'
-    std::mutex mutex;                         // guards the members below once the batch is closed
+    std::atomic<std::uint32_t> done{0};       // its callers' futex
+    std::mutex mutex;                         // guards the rest, once the batch is taken
     std::vector<std::span<LinkAsk>> members;  // empty: gave up
     std::size_t asks = 0;
   };
 
-  void lead(const std::shared_ptr<Batch>& batch);
-  void follow(const std::shared_ptr<Batch>& batch, std::size_t member);
-  void run_batch(Batch& batch);
+  void wait(const std::shared_ptr<Batch>& batch, std::size_t member);
+  void run_batch(Batch& batch, std::vector<LinkAsk>& asks);
   void free_slot();
+  void run_batches();  // of one thread
 
   const Work work_;
   const unsigned slots_;
@@ -54,9 +58,15 @@ class Combiner {
   const std::chrono::milliseconds patience_;
 
   std::mutex mutex_;
-  unsigned running_ = 0;                         // guarded by mutex_
+  std::condition_variable handed_;
+  // Guarded by mutex_.
+  unsigned running_ = 0;      // slots that are taken, those handed over among them
+  unsigned handed_over_ = 0;  // slots that a thread of ours is to take over
+  bool stopping_ = false;
   std::vector<std::shared_ptr<Batch>> waiting_;  // in order; the last still gathers
+
   std::atomic<std::uint64_t> calls_{0}, runs_{0};
+  std::vector<std::thread> threads_;  // one a slot
 };
 
 }  // namespace fugo::engine

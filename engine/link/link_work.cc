@@ -64,6 +64,7 @@ Status LinkWork::run(const LinkView& view, const keystore::LedgerKeys& keys, Res
 void LinkWork::set_aside(std::span<LinkAsk> asks) {
   pending_.assign(asks.size(), 0);
   inverted_.assign(asks.size(), 0);
+  to_known_.assign(asks.size(), 0);
   for (std::size_t i = 0; i < asks.size(); ++i) {
     LinkAsk& ask = asks[i];
     if (settled_on_entry(ask.status)) {
@@ -89,6 +90,7 @@ Status LinkWork::answer(std::span<LinkAsk> asks) {
   for (std::uint32_t i = 0; i < asks.size(); ++i)
     if (pending_[i] != 0 && asks[i].id != kNoPerson) candidates_.push_back({i, asks[i].id});
   FUGO_TRY(evaluate_all(view_->registry->active(), /*verify=*/false, asks));
+  look_into_tables_of_to(asks);
   return look_up_issued(asks);
 }
 
@@ -260,14 +262,37 @@ Status LinkWork::make_records(std::span<const Candidate> some, std::span<LinkAsk
   return {};
 }
 
+void LinkWork::look_into_tables_of_to(std::span<LinkAsk> asks) {
+  by_agency_.clear();
+  for (std::uint32_t i = 0; i < asks.size(); ++i)
+    if (asks[i].status == LinkStatus::kOk && asks[i].wants_symbol)
+      by_agency_.push_back({asks[i].to, i});
+  sort_rows(by_agency_);
+  const keystore::Generation active = view_->registry->active().number;
+  ResolverIndex::Held held;
+  for (std::size_t i = 0; i < by_agency_.size(); ++i) {
+    constexpr std::size_t kAhead = 16;
+    if (i == 0 || by_agency_[i].key != by_agency_[i - 1].key)
+      held = index_->table_if_there(*view_, active, static_cast<AgencyNumber>(by_agency_[i].key));
+    if (!held.table) continue;
+    if (i + kAhead < by_agency_.size())
+      held.table->prefetch(asks[by_agency_[i + kAhead].row].linked);
+    LinkAsk& ask = asks[by_agency_[i].row];
+    bool issued = false;
+    held.table->find(ask.linked, [&](PersonId id) { issued = issued || id == ask.id; });
+    if (!issued && !held.current) continue;
+    to_known_[by_agency_[i].row] = 1;
+    if (!issued) settle(ask, LinkStatus::kNotIssued);
+  }
+}
+
 Status LinkWork::look_up_issued(std::span<LinkAsk> asks) {
   // A row is an ask, twice its number; the odd one asks for `from`.
   sorted_.clear();
   for (std::uint32_t i = 0; i < asks.size(); ++i) {
     const LinkAsk& ask = asks[i];
-    if (ask.status != LinkStatus::kOk && ask.status != LinkStatus::kSuperseded) continue;
-    if (ask.id == kNoPerson) continue;
-    if (ask.to != 0 && ask.status == LinkStatus::kOk)
+    if (ask.id == kNoPerson || pending_[i] != 0) continue;
+    if (ask.to != 0 && ask.status == LinkStatus::kOk && to_known_[i] == 0)
       sorted_.push_back({issued_key(ask.to, ask.id), 2 * i});
     if (inverted_[i] != 0) sorted_.push_back({issued_key(ask.from, ask.id), 2 * i + 1});
   }

@@ -61,6 +61,10 @@ class LinkWork {
                                 std::span<const Candidate> some, std::span<LinkAsk> asks);
   [[nodiscard]] Status make_records(std::span<const Candidate> some, std::span<LinkAsk> asks);
   void sort_rows(std::vector<KeyedRow>& rows);
+  // look_into_tables_of_to settles what the tables of `to` tell: an entry with a person's id was
+  // made from an issuance to that person, so it proves one; a table that knows everything and has
+  // none proves that there is none. Agencies whose tables are not there are left alone.
+  void look_into_tables_of_to(std::span<LinkAsk> asks);
   // look_up_issued settles what depends on issuances: of `to`, and of `from` where the symbol was
   // inverted and not found in a table of issuances.
   [[nodiscard]] Status look_up_issued(std::span<LinkAsk> asks);
@@ -75,6 +79,7 @@ class LinkWork {
   std::size_t capacity_ = 0;
   std::size_t used_ = 0;                // of the secret arrays, in this run
   std::vector<std::uint8_t> pending_;   // by ask: it is neither settled nor set aside
+  std::vector<std::uint8_t> to_known_;  // by ask: whether `to` issued is settled
   std::vector<std::uint8_t> inverted_;  // by ask: its symbol was inverted, its issuance not seen
   std::vector<keystore::AgencyNumber> stale_;  // whose tables did not know everything, ascending
   std::vector<Candidate> candidates_, some_;

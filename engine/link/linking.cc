@@ -23,7 +23,8 @@ using keystore::kNoPerson;
 
 constexpr std::size_t kFew = 64;           // items of a call that is combined with others
 constexpr std::size_t kCombined = 1024;    // most of such calls together
-constexpr std::size_t kBatch = 1U << 16U;  // items of a piece of a large call
+constexpr std::size_t kBatch = 1U << 18U;  // items of a piece of a large call
+constexpr std::size_t kMostFew = 1024;     // calls that are not combined, at once
 constexpr std::chrono::milliseconds kRefreshEvery{200};
 constexpr std::chrono::seconds kRefreshAgain{5};  // after one that failed
 
@@ -35,30 +36,40 @@ std::uint64_t forks_watched() {
   return g_forks.load();
 }
 
-// WorkPool lends LinkWorks of one capacity.
+// WorkPool lends LinkWorks of one capacity, at most `most` at a time: further callers wait.
 class WorkPool {
  public:
-  explicit WorkPool(std::size_t capacity) : capacity_(capacity) {}
+  WorkPool(std::size_t capacity, std::size_t most) : capacity_(capacity), most_(most) {}
+
   Result<std::unique_ptr<LinkWork>> take() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!idle_.empty()) {
-        auto work = std::move(idle_.back());
-        idle_.pop_back();
-        return work;
-      }
+    std::unique_lock lock(mutex_);
+    returned_.wait(lock, [this] { return lent_ < most_; });
+    std::unique_ptr<LinkWork> work;
+    if (!idle_.empty()) {
+      work = std::move(idle_.back());
+      idle_.pop_back();
+    } else {
+      FUGO_ASSIGN(work, LinkWork::create(capacity_));
     }
-    return LinkWork::create(capacity_);
+    ++lent_;
+    return work;
   }
   void give_back(std::unique_ptr<LinkWork> work) {
-    const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(work));
+    {
+      const std::lock_guard lock(mutex_);
+      idle_.push_back(std::move(work));
+      --lent_;
+    }
+    returned_.notify_one();
   }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
  private:
-  const std::size_t capacity_;
+  const std::size_t capacity_, most_;
   std::mutex mutex_;
+  std::condition_variable returned_;
   std::vector<std::unique_ptr<LinkWork>> idle_;
+  std::size_t lent_ = 0;
 };
 
 class LinkingImpl final : public Linking {
@@ -70,8 +81,8 @@ class LinkingImpl final : public Linking {
         views_(site_->ledger(), site_->shared_token()),
         index_(settings.index_bytes),
         uses_(settings.quota_per_day),
-        combiner_([this](std::span<LinkAsk> asks) { answer(asks, few_); },
-                  static_cast<unsigned>(hardware_threads()), kCombined, settings.patience) {}
+        combiner_([this](std::span<LinkAsk> asks) { answer(asks, few_); }, 1U, kCombined,
+                  settings.patience) {}
 
   ~LinkingImpl() override {
     {
@@ -240,17 +251,18 @@ class LinkingImpl final : public Linking {
       if (asks.size() <= kFew && settings_.combine)
         combiner_.run(asks);
       else
-        answer(asks, asks.size() <= kCombined ? few_ : many_);
+        answer(asks, asks.size() <= few_.capacity() ? few_ : many_);
       for (std::size_t i = first; i < last; ++i) {
         statuses[i] = asks[i - first].status;
         get(i, asks[i - first]);
       }
       return {};
     };
-    if (statuses.size() <= kBatch)
+    const std::size_t share = statuses.size() / hardware_threads() + 1;
+    if (share <= kCombined)
       (void)piece(0, statuses.size(), 0);  // it has no errors but those of its items
     else
-      (void)parallel_ranges(statuses.size(), kBatch, hardware_threads(), piece);
+      (void)parallel_ranges(statuses.size(), std::min(share, kBatch), hardware_threads(), piece);
   }
 
   void answer(std::span<LinkAsk> asks, WorkPool& pool) {
@@ -309,7 +321,7 @@ class LinkingImpl final : public Linking {
   ResolverIndex index_;
   PersonMask mask_;
   LinkUses uses_;
-  WorkPool few_{kCombined}, many_{kBatch};
+  WorkPool few_{kCombined, kMostFew}, many_{kBatch, hardware_threads()};
   Combiner combiner_;
 
   mutable std::mutex error_mutex_;

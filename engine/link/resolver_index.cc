@@ -40,21 +40,28 @@ Result<ResolverIndex::Held> ResolverIndex::table(const LinkView& view,
                                                  AgencyNumber agency, Freshness freshness) {
   const auto found = entry({generation.number, agency});
   found->last_used.store(tick_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
-  auto table = found->get();
-  const auto knows_all = [&] {
-    return found->transaction.load(std::memory_order_acquire) >= view.transaction;
-  };
-  if (table && (freshness == Freshness::kAsItIs || knows_all())) return Held{table, knows_all()};
+  auto held = found->held(view);
+  if (held.table && (freshness == Freshness::kAsItIs || held.current)) return held;
   const std::lock_guard lock(found->making);
-  table = found->get();
-  if (table && !knows_all()) {
+  held = found->held(view);
+  if (held.table && !held.current) {
     FUGO_TRY(catch_up(view, generation, agency, *found));
-    table = found->get();  // a larger one, or none: it may have been evicted
+    held = found->held(view);  // a larger one, or none: it may have been evicted
   }
-  if (!table) {
-    FUGO_ASSIGN(table, build(view, generation, agency, *found));
+  if (!held.table) {
+    FUGO_ASSIGN(held.table, build(view, generation, agency, *found));
   }
-  return Held{table, true};
+  held.current = true;
+  return held;
+}
+
+ResolverIndex::Held ResolverIndex::table_if_there(const LinkView& view,
+                                                  keystore::Generation generation,
+                                                  AgencyNumber agency) {
+  const std::shared_lock lock(entries_mutex_);
+  const auto found = entries_.find({generation, agency});
+  if (found == entries_.end()) return {};
+  return found->second->held(view);
 }
 
 Status ResolverIndex::make_room(std::uint64_t bytes) {
@@ -103,13 +110,12 @@ Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table_of(const LinkView
   return make_table(count, id_bits_for(view));
 }
 
-void ResolverIndex::knows(Entry& entry, const LinkView& view) {
+void ResolverIndex::note_known(Entry& entry, const LinkView& view) {
   entry.known_files.clear();
   for (const auto& file : view.snapshot->files())
     if (file.kind == keystore::FileKind::kIssued) entry.known_files.push_back(file.number);
   std::sort(entry.known_files.begin(), entry.known_files.end());
   entry.last_segment = view.last_segment;
-  entry.transaction.store(view.transaction, std::memory_order_release);
 }
 
 Result<std::shared_ptr<SymbolTable>> ResolverIndex::build(const LinkView& view,
@@ -118,8 +124,8 @@ Result<std::shared_ptr<SymbolTable>> ResolverIndex::build(const LinkView& view,
   FUGO_ASSIGN(auto table, make_table_of(view, agency));
   const IndexTarget target{agency, table.get()};
   FUGO_TRY(fill_tables(view, generation, {&target, 1}, {}));
-  knows(entry, view);
-  entry.put(table);
+  note_known(entry, view);
+  entry.put(table, view.transaction);
   return table;
 }
 
@@ -128,7 +134,8 @@ Status ResolverIndex::catch_up(const LinkView& view, const GenerationRow& genera
   FUGO_TRY(recompute_new(view, generation, agency, {entry.known_files, entry.last_segment},
                          [&](std::span<const keystore::PersonId> ids,
                              std::span<const Block> symbols) { return add(entry, symbols, ids); }));
-  knows(entry, view);
+  note_known(entry, view);
+  entry.brought_to(view.transaction);
   return {};
 }
 
@@ -172,8 +179,8 @@ Status ResolverIndex::build_all(const LinkView& view, const GenerationRow& gener
   }
   FUGO_TRY(fill_tables(view, generation, targets, keep_going));
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    knows(*entries[i], view);
-    entries[i]->put(std::move(tables[i]));
+    note_known(*entries[i], view);
+    entries[i]->put(std::move(tables[i]), view.transaction);
   }
   return fits;
 }
@@ -186,11 +193,11 @@ Status ResolverIndex::refresh(const LinkView& view, const std::function<Status()
   }
   for (const auto& [name, entry] : all) {
     if (keep_going) FUGO_TRY(keep_going());
-    if (entry->transaction >= view.transaction || !entry->get()) continue;
+    if (const Held held = entry->held(view); !held.table || held.current) continue;
     for (const auto& generation : view.registry->generations) {
       if (generation.number != name.first) continue;
       const std::lock_guard lock(entry->making);
-      if (entry->transaction < view.transaction && entry->get())
+      if (const Held held = entry->held(view); held.table && !held.current)
         FUGO_TRY(catch_up(view, generation, name.second, *entry));
     }
   }

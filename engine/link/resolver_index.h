@@ -39,6 +39,10 @@ class ResolverIndex {
   [[nodiscard]] Result<Held> table(const LinkView& view, const keystore::GenerationRow& generation,
                                    keystore::AgencyNumber agency, Freshness freshness);
 
+  // table_if_there builds nothing and waits for nobody; the table may be null.
+  [[nodiscard]] Held table_if_there(const LinkView& view, keystore::Generation generation,
+                                    keystore::AgencyNumber agency);
+
   // build_all builds those of these agencies' tables that are missing, all in one pass over the
   // people. kRefused, and the first ones that fit are built, when they do not all fit.
   [[nodiscard]] Status build_all(const LinkView& view, const keystore::GenerationRow& generation,
@@ -61,18 +65,31 @@ class ResolverIndex {
     std::vector<keystore::FileNumber> known_files;
     keystore::SegmentNumber last_segment = keystore::kNoSegment;
 
-    std::atomic<std::uint64_t> transaction{0};  // of the view that it knows
-    std::atomic<std::uint64_t> last_used{0};    // a tick of the index
-    mutable std::mutex mutex;                   // guards `table`, for a copy
+    std::atomic<std::uint64_t> last_used{0};  // a tick of the index
+    mutable std::mutex mutex;                 // guards those below, for a copy
     std::shared_ptr<SymbolTable> table;
+    std::uint64_t transaction = 0;  // of the newest view whose issuances the table knows
 
     [[nodiscard]] std::shared_ptr<SymbolTable> get() const {
       const std::lock_guard lock(mutex);
       return table;
     }
+    [[nodiscard]] Held held(const LinkView& view) const {
+      const std::lock_guard lock(mutex);
+      return {table, table && transaction >= view.transaction};
+    }
+    void brought_to(std::uint64_t of_transaction) {
+      const std::lock_guard lock(mutex);
+      transaction = of_transaction;
+    }
     void put(std::shared_ptr<SymbolTable> other) {
       const std::lock_guard lock(mutex);
       table = std::move(other);
+    }
+    void put(std::shared_ptr<SymbolTable> other, std::uint64_t of_transaction) {
+      const std::lock_guard lock(mutex);
+      table = std::move(other);
+      transaction = of_transaction;
     }
   };
 
@@ -91,7 +108,8 @@ class ResolverIndex {
                                 keystore::AgencyNumber agency, Entry& entry);
   [[nodiscard]] Status add(Entry& entry, std::span<const Block> symbols,
                            std::span<const keystore::PersonId> ids);
-  static void knows(Entry& entry, const LinkView& view);
+  // note_known remembers, under `making`, what a table that was brought to this view has seen.
+  static void note_known(Entry& entry, const LinkView& view);
 
   const std::uint64_t most_bytes_;
   std::atomic<std::uint64_t> tick_{0};

@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
 # Measures the parts, the whole program and PostgreSQL side by side, and writes a report.
 #
-#   bench/bench.sh BUILD_DIR [--rows N] [--p3] [--no-postgres] [--no-daemon] [--save]
+#   bench/bench.sh BUILD_DIR [--rows N] [--p3] [--link] [--link-site DIR] [--no-postgres]
+#                            [--no-daemon] [--save]
 #
 # Results: BUILD_DIR/bench/report.json and report.md; --save copies the latter to
-# docs/performance.md. --p3 adds batches into ledgers of 10 and 100 million (10 more minutes, 30 GB
+# docs/performance.md. --link adds linking over 20 million residents with 12 agencies each (10 more
+# minutes, 8 GB), --link-site the same over a site that bench/link.sh made before. --p3 adds batches into ledgers of 10 and 100 million (10 more minutes, 30 GB
 # of disk). Needs a release build of fugo, fugo_bench and fugo-testdata, jq and PostgreSQL 15.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 
-build=${1:?usage: bench.sh BUILD_DIR [--rows N] [--p3] [--no-postgres] [--no-daemon] [--save]}
+build=${1:?usage: bench.sh BUILD_DIR [--rows N] [--p3] [--link] [--link-site DIR] [--no-postgres] [--no-daemon] [--save]}
 build=$(cd "$build" && pwd)
 shift
-rows=10000000 p3=0 postgres=1 daemon=1 save=0
+rows=10000000 p3=0 postgres=1 daemon=1 save=0 link=0 link_site=
 while (($#)); do
   case $1 in
     --rows) rows=$2 && shift ;;
     --p3) p3=1 ;;
+    --link) link=1 ;;
+    --link-site) link=1 link_site=$2 && shift ;;
     --no-postgres) postgres=0 ;;
     --no-daemon) daemon=0 ;;
     --save) save=1 ;;
@@ -27,7 +31,8 @@ while (($#)); do
 done
 fugo_program=$build/daemon/fugo
 testdata=$build/bench/fugo-testdata
-for program in "$fugo_program" "$build/daemon/fugod" "$testdata" "$build/bench/fugo_bench"; do
+for program in "$fugo_program" "$build/daemon/fugod" "$testdata" "$build/bench/fugo_bench" \
+  "$build/bench/fugo_link_bench"; do
   [[ -x $program ]] || die "$program is not built (FUGO_BENCH=ON, target fugo_benchmarks)"
 done
 command -v jq >/dev/null || die "jq is not installed"
@@ -159,6 +164,13 @@ if ((daemon)); then
 fi
 ((postgres == 0)) || compare_with_postgres
 rm -f "$out/kept.csv"
+
+if ((link)); then
+  rm -rf "$out/site"
+  "$here/link.sh" "$build" "$out/link" "$out/agencies.csv" ${link_site:+--site "$link_site"} \
+    > "$results/link.json"
+  rm -rf "$out/link"
+fi
 
 if ((p3)); then
   for people in 10000000 100000000; do

@@ -187,8 +187,7 @@ Json measure(const Question& question, const std::vector<unsigned>& threads, boo
                                   100}};
   }
   out["batch"] = batch(*linking, question);
-  for (const unsigned count : threads)
-    out["singles"].push_back(singles(*linking, question, count));
+  for (const unsigned count : threads) out["singles"].push_back(singles(*linking, question, count));
   settings.combine = false;
   const auto apart = must(Linking::open(open_linking_site(), settings));
   out["singles_not_combined"].push_back(singles(*apart, question, threads.back()));

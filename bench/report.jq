@@ -16,6 +16,7 @@ def median: sort | .[length / 2 | floor];
     whole: {first: $first, second: $second, verify: $verify[0]},
     postgres: $postgres,
     daemon: $daemon,
+    link: $link,
     ratios: {
       P1_of_raw_1: ($rates["symbols/derive/threads:1"].blocks_per_second
                     / $rates["token/C_Encrypt/kib:256/threads:1"].items_per_second),

@@ -53,6 +53,10 @@ std::vector<WatchedFolder> watched(const Settings& settings) {
           {"records", daemon.records}};
 }
 
+bool ends_start(ErrorCode error) {
+  return error == ErrorCode::kUsage || error == ErrorCode::kRefused || error == ErrorCode::kDamaged;
+}
+
 class Service {
  public:
   explicit Service(const Settings& settings) : settings_(settings) {}
@@ -134,14 +138,13 @@ class Service {
     while (::read(worker_->event_fd(), &count, sizeof count) == sizeof count) continue;
   }
 
-  // What waiting mends (the token is away, the disk is full) is no reason to give up; neither is
-  // damage, which somebody must look at. What is wrong with the set-up is told at once.
+  // What waiting mends (the token is away, the disk is full) is no reason to give up. What is wrong
+  // with the set-up, and a ledger that is damaged, is told at once. Damage that a job meets later
+  // leaves the daemon here, for status and metrics tell of it.
   Status tell_ready() {
     const auto opened = worker_->first_open();
     if (!opened && Clock::now() - started_ < kReadyLimit) return {};
-    if (opened && !*opened &&
-        (opened->error().code == ErrorCode::kUsage || opened->error().code == ErrorCode::kRefused))
-      return *opened;
+    if (opened && !*opened && ends_start(opened->error().code)) return *opened;
     ready_ = true;
     notifier_.ready();
     return {};

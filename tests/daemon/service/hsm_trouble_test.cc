@@ -1,8 +1,11 @@
 // A daemon whose token goes away, comes back, refuses the PIN, or hangs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "tests/daemon/jobs/trial_requests.h"
 #include "tests/daemon/service/daemon_fixture.h"
@@ -109,11 +112,62 @@ TEST(HsmTrouble, ADaemonIsStoppedAlthoughTheTokenHangs) {
   drop(troubled.site(), "a", TroubledSite::request("J1", 50));
   ASSERT_TRUE(wait_for([&] { return troubled.faults().happened() > 0; })) << daemon.log();
   EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_TRUE(logged(daemon, "does not come to its next step")) << daemon.log();
   EXPECT_FALSE(answered(troubled.site(), "J1"));
   troubled.faults().lift();
   RunningDaemon second(troubled.site(), troubled.environment());
   ASSERT_TRUE(wait_for([&] { return answered(troubled.site(), "J1"); })) << second.log();
   EXPECT_EQ(second.stop(), 0);
+}
+
+// Not even the last words of the daemon may keep it: here its status file cannot be written, for a
+// pipe that nobody reads is in its place.
+TEST(HsmTrouble, ADaemonIsStoppedAlthoughTokenAndStatusHang) {
+  const TroubledSite troubled;
+  {
+    RunningDaemon daemon(troubled.site(), troubled.environment());
+    troubled.faults().set("C_Encrypt after 10 hang");
+    drop(troubled.site(), "a", TroubledSite::request("J1", 50));
+    ASSERT_TRUE(wait_for([&] { return troubled.faults().happened() > 0; })) << daemon.log();
+    const auto pipe = troubled.site().directory() / "ledger/fugod.json.new";
+    ASSERT_TRUE(wait_for([&] { return ::mkfifo(pipe.c_str(), 0600) == 0; }));
+    EXPECT_EQ(daemon.stop(), 0);
+    fs::remove(pipe);
+  }
+  troubled.faults().lift();
+  RunningDaemon second(troubled.site(), troubled.environment());
+  ASSERT_TRUE(wait_for([&] { return answered(troubled.site(), "J1"); })) << second.log();
+  EXPECT_EQ(second.stop(), 0);
+}
+
+std::size_t count_of(const std::string& text, const std::string& word) {
+  std::size_t count = 0;
+  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) ++count;
+  return count;
+}
+
+TEST(HsmTrouble, TheWatchdogIsNotFedWhileAJobIsStuck) {
+  const TroubledSite troubled;
+  troubled.site().set_config("[daemon]\n", "[daemon]\nstuck_after_seconds = 1\n");
+  auto environment = troubled.environment();
+  environment.emplace_back("WATCHDOG_USEC", "100000");
+  RunningDaemon daemon(troubled.site(), environment);
+  const auto fed = [&] { return count_of(daemon.notices(), "WATCHDOG=1"); };
+  ASSERT_TRUE(wait_for([&] { return fed() > 2; }));
+  troubled.faults().set("C_Encrypt after 10 hang");
+  drop(troubled.site(), "a", TroubledSite::request("J1", 50));
+  ASSERT_TRUE(wait_for([&] { return troubled.faults().happened() > 0; })) << daemon.log();
+  // A daemon that feeds it does so twenty times in this while.
+  EXPECT_TRUE(wait_for([&] {
+    const auto before = fed();
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    return fed() == before;
+  }));
+  const auto before = fed();
+  troubled.faults().lift();
+  ASSERT_TRUE(wait_for([&] { return answered(troubled.site(), "J1"); })) << daemon.log();
+  EXPECT_TRUE(wait_for([&] { return fed() > before; }));
+  EXPECT_EQ(daemon.stop(), 0);
 }
 
 }  // namespace

@@ -73,6 +73,6 @@ make_site() {
 
 [[ -n $site ]] || make_site
 say "linking: tables, batches and single calls"
-# The prefecture and the ward are of the largest: most of what is asked is there.
+# A prefecture with millions of people, and one of its wards.
 FUGO_CONFIG=$site/fugo.toml "$build/bench/fugo_link_bench" \
-  --one-way 130001 --inverse "${inverse[0]}" --to "${inverse[1]}"
+  --one-way 130001 131016 --inverse "${inverse[@]}"

@@ -1,7 +1,6 @@
 // fugo_link_bench: what linking takes on one ledger, printed as a JSON document.
 //
-//   FUGO_CONFIG=SITE/fugo.toml fugo_link_bench --one-way CODE --inverse CODE --to CODE [--symbols
-//   N]
+//   FUGO_CONFIG=SITE/fugo.toml fugo_link_bench --one-way FROM TO --inverse FROM TO [--symbols N]
 //
 // The tables of all agencies are built first (from a cold start of the process), then symbols of
 // an agency of a one-way method and of one of the method xts-aes256 are linked: in batches, and
@@ -48,13 +47,18 @@ std::unique_ptr<engine::Site> open_linking_site() {
   return must(daemon::open_site(settings, hsm::TokenRole::kLinking, keystore::Access::kRead));
 }
 
-// symbols_of makes the symbols of `count` people whom an agency was issued, in mixed order.
-std::vector<Block> symbols_of(engine::Site& site, const std::string& code, std::size_t count) {
+AgencyNumber number_of(engine::Site& site, const std::string& code) {
   const auto* agency = site.find_agency(code);
   if (agency == nullptr) give_up({ErrorCode::kUsage, "is not registered", code, {}, 0});
+  return agency->number;
+}
+
+// symbols_of makes the symbols of `count` people whom an agency was issued, in mixed order.
+std::vector<Block> symbols_of(engine::Site& site, const std::string& code, std::size_t count) {
+  const AgencyNumber number = number_of(site, code);
   const auto snapshot = must(site.ledger().snapshot());
   std::vector<keystore::PersonId> all, ids;
-  must(snapshot->scan_issued(agency->number, 0, keystore::kNoPerson, [&](auto entries) -> Status {
+  must(snapshot->scan_issued(number, 0, keystore::kNoPerson, [&](auto entries) -> Status {
     for (const auto& entry : entries) all.push_back(entry.key.id);
     return {};
   }));
@@ -67,7 +71,7 @@ std::vector<Block> symbols_of(engine::Site& site, const std::string& code, std::
   must(snapshot->read_people(generation, ids, records.span()));
   for (std::size_t i = 0; i < ids.size(); ++i) linkage[i] = records[i].linkage_symbol;
   std::vector<Block> symbols(ids.size()), mixed(ids.size());
-  must(site.symbols().agency(generation, std::vector<AgencyNumber>(ids.size(), agency->number),
+  must(site.symbols().agency(generation, std::vector<AgencyNumber>(ids.size(), number),
                              linkage.span(), symbols));
   const Permutation shuffle(ids.size(), 2);
   for (std::size_t i = 0; i < ids.size(); ++i) mixed[i] = symbols[shuffle.at(i)];
@@ -196,11 +200,14 @@ Json measure(const Question& question, const std::vector<unsigned>& threads, boo
 
 int run(int argc, char** argv) {
   CLI::App app("measures linking");
-  std::string one_way, inverse, to;
+  std::vector<std::string> one_way, inverse;
   std::size_t count = 1'000'000;
-  app.add_option("--one-way", one_way, "code of an agency of a one-way method")->required();
-  app.add_option("--inverse", inverse, "code of an agency of the method xts-aes256")->required();
-  app.add_option("--to", to, "code of the agency whose symbols are wanted")->required();
+  app.add_option("--one-way", one_way, "codes of two agencies of a one-way method")
+      ->required()
+      ->expected(2);
+  app.add_option("--inverse", inverse, "codes of two agencies of the method xts-aes256")
+      ->required()
+      ->expected(2);
   std::vector<unsigned> threads{1, 8, 64};
   app.add_option("--symbols", count, "symbols of a batch");
   app.add_option("--threads", threads, "threads of single calls");
@@ -211,16 +218,16 @@ int run(int argc, char** argv) {
     const auto settings = must(daemon::load_settings(daemon::settings_path(std::nullopt)));
     token = must(settings.token(hsm::TokenRole::kLinking));
     const auto site = open_linking_site();
-    for (const auto& [code, question] :
-         {std::pair(one_way, &by_table), std::pair(inverse, &by_inverse)}) {
-      question->symbols = symbols_of(*site, code, count);
-      question->from = site->find_agency(code)->number;
-      question->to = site->find_agency(to)->number;
+    for (const auto& [codes, question] :
+         {std::pair(&one_way, &by_table), std::pair(&inverse, &by_inverse)}) {
+      question->symbols = symbols_of(*site, codes->at(0), count);
+      question->from = number_of(*site, codes->at(0));
+      question->to = number_of(*site, codes->at(1));
     }
   }
   Json out;
   out["one_way"] = measure(by_table, threads, true);
-  if (inverse != one_way) out["inverse"] = measure(by_inverse, threads, false);
+  out["inverse"] = measure(by_inverse, threads, false);
   const auto site = open_linking_site();  // who is logged in while bare calls are made
   for (const unsigned count_of : threads) out["bare_calls"].push_back(bare_calls(token, count_of));
   fmt::print("{}\n", out.dump(2));

@@ -42,6 +42,7 @@ Status ChangeJob::prepare() {
   FUGO_ASSIGN(const auto done, committed());
   for (const auto& segment : done) most_rows = std::max<std::size_t>(most_rows, segment.rows);
   FUGO_ASSIGN(changer_, engine::SegmentChanger::create(site_, most_rows));
+  changer_->ask([this] { return going_(); });
   return {};
 }
 

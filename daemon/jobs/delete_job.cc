@@ -36,6 +36,7 @@ Result<std::vector<bool>> repeated(std::span<const std::uint64_t> codes) {
 
 Status DeleteJob::prepare() {
   FUGO_ASSIGN(eraser_, engine::Eraser::create(site_, std::max<std::uint64_t>(survey_.rows, 1)));
+  eraser_->ask([this] { return going_(); });
   return {};
 }
 

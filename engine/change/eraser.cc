@@ -58,10 +58,12 @@ Result<EraseOutcome> LedgerEraser::find(std::span<const std::uint64_t> codes) {
   PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.active_generation(),
                       columns_);
   FUGO_TRY(finder.run(codes));
+  FUGO_TRY(going());
   judge(*snapshot, codes.size());
   add_predecessors(*snapshot);
   FUGO_TRY(read_people(*snapshot));
   FUGO_TRY(find_holdings(*snapshot, site_.agencies(), ids_, holdings_));
+  FUGO_TRY(going());
   FUGO_TRY(make_agency_symbols());
   FUGO_TRY(make_record_symbols());
   found_ = true;
@@ -174,6 +176,7 @@ Status LedgerEraser::commit(keystore::JobRow& job, const keystore::Actor& actor)
   data.next_segment = next_segment_;
   data.deleted_people = deleted_people_;
   FUGO_TRY(add_digests(data));
+  FUGO_TRY(going());
   data.journal.time = unix_now();
   data.journal.operator_name = actor.operator_name;
   data.journal.order = actor.order;

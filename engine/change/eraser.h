@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -42,6 +44,10 @@ class Eraser {
   [[nodiscard]] static Result<std::unique_ptr<Eraser>> create(Site& site, std::size_t max_rows);
   virtual ~Eraser() = default;
 
+  // ask gives a function that is asked between steps, from any thread; its error ends the call,
+  // with nothing committed.
+  void ask(std::function<Status()> keep_going) { keep_going_ = std::move(keep_going); }
+
   // find tells who would go and every symbol that would die with them: the people of these codes
   // and everybody who was superseded into them. Reads only.
   [[nodiscard]] virtual Result<EraseOutcome> find(std::span<const std::uint64_t> codes) = 0;
@@ -52,6 +58,10 @@ class Eraser {
   // changed, when the ledger's people changed since find. An error that says "was committed" came
   // after the commit: the next open for writing takes away what is left. kWrite only.
   [[nodiscard]] virtual Status commit(keystore::JobRow& job, const keystore::Actor& actor) = 0;
+
+ protected:
+  [[nodiscard]] Status going() const { return keep_going_ ? keep_going_() : Status{}; }
+  std::function<Status()> keep_going_;
 };
 
 }  // namespace fugo::engine

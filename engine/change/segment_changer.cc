@@ -72,10 +72,13 @@ Result<ChangeOutcome> Changer::change(const ChangeRows& rows, keystore::SegmentR
   segment.time = job.time;
   FUGO_TRY(people_.judge(rows, *snapshot, job.join));
   people_.give_ids(state.next_person);
+  FUGO_TRY(going());
   FUGO_TRY(find_pairs(*snapshot, job));
   FUGO_TRY(find_issued(*snapshot, segment.number));
+  FUGO_TRY(going());
   FUGO_TRY(make_pairs());
   FUGO_TRY(make_records());
+  FUGO_TRY(going());
   FUGO_TRY(collect_people(segment.number, state.next_person));
 
   keystore::SegmentData data;
@@ -89,6 +92,7 @@ Result<ChangeOutcome> Changer::change(const ChangeRows& rows, keystore::SegmentR
   data.patches = patches_;
   FUGO_TRY(add_digests(segment.time, data));
   count(actor, data);
+  FUGO_TRY(going());
   FUGO_TRY(site_.ledger().commit_segment(data));
   job = data.job;
   return outcome();
@@ -111,7 +115,9 @@ Result<ChangeOutcome> Changer::answer_without_rows(const keystore::SegmentRow& s
 // What agencies and the site were told of people_'s moves when the job ran.
 Status Changer::make_again(const keystore::Snapshot& snapshot, keystore::JobNumber number) {
   FUGO_ASSIGN(const auto job, site_.ledger().job(number));
+  FUGO_TRY(going());
   FUGO_TRY(find_pairs(snapshot, job));
+  FUGO_TRY(going());
   FUGO_TRY(make_pairs());
   return make_records();
 }

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -51,6 +53,10 @@ class SegmentChanger {
                                                                       std::size_t max_rows);
   virtual ~SegmentChanger() = default;
 
+  // ask gives a function that is asked between steps, from any thread; its error ends the call,
+  // with nothing committed.
+  void ask(std::function<Status()> keep_going) { keep_going_ = std::move(keep_going); }
+
   // independent_rows is how many rows, from the first on, can be one segment: no code occurs in
   // two of them, old or new. So A to B and B to C in one file become two segments, and come out as
   // if done one after the other. At least 1 where there are rows.
@@ -86,6 +92,10 @@ class SegmentChanger {
   // others nothing is known.
   [[nodiscard]] virtual Result<ChangeOutcome> answer_without_rows(
       const keystore::SegmentRow& segment) = 0;
+
+ protected:
+  [[nodiscard]] Status going() const { return keep_going_ ? keep_going_() : Status{}; }
+  std::function<Status()> keep_going_;
 };
 
 }  // namespace fugo::engine

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/config_rules.h"
+#include "daemon/link_usage.h"
 #include "daemon/mistakes.h"
 
 namespace fugo::daemon {
@@ -100,6 +101,8 @@ void place_folders(Settings& settings) {
       {daemon.outbox, "outbox"}, {daemon.refused, "refused"}, {daemon.records, "records"}};
   for (const auto& [path, name] : folders)
     if (path.empty()) path = settings.file.parent_path() / name;
+  if (settings.link_usage.empty())
+    settings.link_usage = settings.file.parent_path() / kLinkUsageFolder;
 }
 
 constexpr auto kHint = "correct the file; docs/operation.md lists every key";

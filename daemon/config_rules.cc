@@ -245,6 +245,8 @@ std::vector<ConfigRule> make_rules() {
       {"issue", "reject_limit_percent", false,
        number_into<std::uint32_t>(
            [](Settings& s) -> std::uint32_t& { return s.reject_limit_percent; }, 0, 100)},
+      {"linking", "usage", false,
+       path_into([](Settings& s) -> std::filesystem::path& { return s.link_usage; })},
       {"log", "level", false,
        word_into<parse_log_level, LogLevel>([](Settings& s) -> LogLevel& { return s.log.level; })},
       {"log", "format", false,
@@ -279,6 +281,7 @@ std::span<const ConfigSection> config_sections() {
                                                                  {"hsm.standby", false},
                                                                  {"issue", false},
                                                                  {"delete", false},
+                                                                 {"linking", false},
                                                                  {"daemon", false},
                                                                  {"log", false},
                                                                  {"metrics", false}});

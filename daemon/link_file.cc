@@ -129,6 +129,15 @@ Status journal(engine::Site& site, const LinkRequest& request, const LinkReport&
   return update->commit();
 }
 
+// count leaves the act for the daemon to journal.
+Status count(engine::Site& site, const LinkRequest& request, const LinkReport& report,
+             std::int64_t from) {
+  FUGO_TRY(look_at_freeze(site));
+  const engine::LinkUse use{request.from, report.symbols,
+                            report.by_status[static_cast<std::size_t>(LinkStatus::kOk)]};
+  return request.spool->write({&use, 1}, from, unix_now());
+}
+
 Status check_agencies(const engine::Site& site, const LinkRequest& request) {
   for (const auto& code : {request.from, request.to})
     if (site.find_agency(code) == nullptr) return no_such_agency(code, "--from, --to");
@@ -151,6 +160,7 @@ std::vector<std::string_view> symbol_lines(std::string_view text) {
 }
 
 Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
+  const auto began = unix_now();
   FUGO_TRY(look_at_freeze(site));
   FUGO_TRY(check_agencies(site, request));
   std::error_code ignored;
@@ -166,7 +176,8 @@ Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
   report.symbols = items.size();
   for (const auto& item : items) ++report.by_status[static_cast<std::size_t>(item.status)];
   FUGO_ASSIGN(auto answer, AnswerFile::write(request.output, lines, items));
-  FUGO_TRY(journal(site, request, report));
+  FUGO_TRY(request.spool == nullptr ? journal(site, request, report)
+                                    : count(site, request, report, began));
   FUGO_TRY(answer.publish());
   return report;
 }

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "daemon/link_usage.h"
 #include "engine/resolve.h"
 #include "keystore/ledger.h"
 
@@ -21,6 +22,8 @@ struct LinkRequest {
   std::string from, to;           // agency codes
   std::filesystem::path output;   // symbol,status,linked_symbol in the same order, mode 0600
   keystore::Actor actor;
+  // Where the act is counted by an account that may not write the ledger; null: it is journaled.
+  UsageSpool* spool = nullptr;
 };
 
 // LinkReport counts the outcomes by engine::LinkStatus.
@@ -32,9 +35,9 @@ struct LinkReport {
 // link_file converts a file. The act is counted and journaled before the answer is published; a
 // failure publishes nothing, and a file that is there is never replaced (kRefused). kRefused while
 // linking is frozen, which is looked at between pieces. The site is open with the linking token and
-// kAppend. kIo for a file of more than 4 GiB, kRefused for an agency that is not registered. A line
-// that is no symbol is repeated in the answer only if it has a symbol's length and no other
-// characters than 0-9A-Za-z.
+// kAppend, or kRead where there is a spool. kIo for a file of more than 4 GiB, kRefused for an
+// agency that is not registered. A line that is no symbol is repeated in the answer only if it has
+// a symbol's length and no other characters than 0-9A-Za-z.
 [[nodiscard]] Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request);
 
 // symbol_lines cuts a text into lines without their ends.

@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/group_share.h"
 #include "base/text.h"
 #include "daemon/build_directory.h"
 #include "daemon/embedded_tokens.h"
+#include "daemon/link_usage.h"
 #include "engine/methods.h"
 #include "hsm/ceremony.h"
 #include "hsm/setup.h"
@@ -49,11 +51,18 @@ constexpr std::string_view kRecoveryReadme =
 
 class SiteBuilder {
  public:
-  SiteBuilder(const SetupOptions& options, BuildDirectory& build, std::string& applied)
-      : options_(options), home_(build.path()), target_(build.target()), applied_(applied) {}
+  SiteBuilder(const SetupOptions& options, std::optional<gid_t> group, BuildDirectory& build,
+              std::string& applied)
+      : options_(options),
+        group_(group),
+        home_(build.path()),
+        target_(build.target()),
+        applied_(applied) {}
 
   Status build() {
     FUGO_TRY(make_directory(home_ / "ledger"));
+    // Before anything is in it: what is made there takes group and mode from it.
+    if (group_) FUGO_TRY(share_directory(home_ / "ledger", *group_));
     FUGO_TRY(make_directory(home_ / "recovery"));
     FUGO_TRY(prepare_tokens());
     FUGO_TRY(prepare_recovery_key());
@@ -67,7 +76,7 @@ class SiteBuilder {
       applied_ = "the keys of version 1 that were made are in the tokens: remove them there";
     FUGO_TRY(create_ledger());
     hsm::finalize_all();  // the tokens' directories must not be in use when they move
-    FUGO_TRY(write_durably(home_ / "fugo.toml", as_bytes(config_text()), 0600));
+    FUGO_TRY(write_configuration());
     if (embedded())
       for (const auto& role : kSetupRoles)
         FUGO_TRY(point_softhsm_conf(home_ / "tokens" / role.name, target_ / "tokens" / role.name));
@@ -170,14 +179,30 @@ class SiteBuilder {
     return update.append_journal(options_.actor, "init", details.dump());
   }
 
+  // With a linking group each account has a configuration with the tokens that are its own.
+  Status write_configuration() {
+    const auto issuing = home_ / "fugo.toml", linking = home_ / "linking.toml";
+    if (!group_) return write_durably(issuing, as_bytes(config_text(true, true)), 0600);
+    FUGO_TRY(write_durably(issuing, as_bytes(config_text(true, false)), 0600));
+    FUGO_TRY(write_durably(linking, as_bytes(config_text(false, true)), 0640));
+    FUGO_TRY(give_to_group(linking, *group_, 0640));
+    const auto uses = home_ / kLinkUsageFolder;
+    FUGO_TRY(make_directory(uses));
+    FUGO_TRY(give_to_group(uses, *group_, kLinkUsageMode));
+    // To pass through; only the owner lists them.
+    if (embedded()) FUGO_TRY(give_to_group(home_ / "tokens", *group_, 0710));
+    return give_to_group(home_, *group_, 0710);
+  }
+
   // Within the site paths are relative, so that what moves with it is found.
-  [[nodiscard]] std::string config_text() const {
+  [[nodiscard]] std::string config_text(bool issuing, bool linking) const {
     std::string text = fmt::format(
         "# The site's configuration; docs/operation.md lists every key.\n"
         "environment = {}\ntime_zone = \"Asia/Tokyo\"\nlock_memory = \"preferred\"\n\n"
         "[ledger]\ndirectory = \"ledger\"\n\n[hsm]\nmodule = {}\n",
         quoted(options_.environment), quoted(module_.string()));
     for (std::size_t i = 0; i < kSetupRoles.size(); ++i) {
+      if (!(kSetupRoles[i].role == hsm::TokenRole::kLinking ? linking : issuing)) continue;
       const std::string name = kSetupRoles[i].name;
       const auto pin = embedded() ? "tokens/" + name + "/pin" : tokens_[i].pin_file.string();
       text += fmt::format("\n[hsm.{}]\nuri = {}\npin_file = {}\n", name, quoted(tokens_[i].uri),
@@ -194,6 +219,7 @@ class SiteBuilder {
   }
 
   const SetupOptions& options_;
+  const std::optional<gid_t> group_;  // that links
   const std::filesystem::path home_, target_;
   std::string& applied_;
   std::filesystem::path module_, recovery_key_, so_pin_file_;
@@ -230,14 +256,18 @@ Status check(const SetupOptions& options) {
 
 Result<SetupReport> set_up_site(const SetupOptions& options, std::string& applied) {
   FUGO_TRY(check(options));
+  std::optional<gid_t> group;
+  if (!options.linking_group.empty()) {
+    FUGO_ASSIGN(group, find_group(options.linking_group));
+  }
   FUGO_ASSIGN(auto build, BuildDirectory::create(options.directory));
-  SiteBuilder builder(options, build, applied);
+  SiteBuilder builder(options, group, build, applied);
   const auto built = builder.build();
   hsm::finalize_all();  // before the directory with the tokens goes
   FUGO_TRY(built);
   FUGO_TRY(build.publish());
   return SetupReport{build.target(), options.tokens.empty(), options.recovery_key.empty(),
-                     kFirstKeys.size()};
+                     kFirstKeys.size(), group.has_value()};
 }
 
 }  // namespace fugo::daemon

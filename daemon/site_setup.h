@@ -29,6 +29,7 @@ struct SetupOptions {
   std::filesystem::path recovery_key;  // public, PEM; empty: a key pair is made (not in
                                        // production)
   std::string linkage_method;          // by name
+  std::string linking_group;  // that reads the ledger, to link; empty: nobody but the owner
   keystore::Actor actor;
 };
 
@@ -38,6 +39,7 @@ struct SetupReport {
   bool embedded = true;
   bool made_recovery_key = true;
   std::size_t keys = 0;
+  bool shared = false;  // with a linking group: linking.toml is there
 };
 
 // set_up_site builds the site in a directory of another name beside `directory` and renames it

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/group_share.h"
+
 namespace fugo::keystore {
 namespace {
 
@@ -19,6 +21,11 @@ Result<BlockWriter> BlockWriter::create(const BulkPlace& place, FileRow& row) {
   FUGO_ASSIGN(auto cipher, BlockCipher::create(key, BlockCipher::Use::kSeal));
   std::string path = file_place(place, row.number);
   FUGO_ASSIGN(UniqueFd fd, open_file(path, O_WRONLY | O_CREAT | O_EXCL, kMode));
+  auto shared = share_file(fd.get(), path);  // the linking group reads bulk files
+  if (!shared) {
+    ::unlink(path.c_str());
+    return tl::unexpected<Error>(std::move(shared).error());
+  }
   return BlockWriter(std::move(path), std::move(fd), std::move(cipher));
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/group_share.h"
 
 namespace fugo::keystore {
 namespace {
@@ -52,7 +53,10 @@ tl::unexpected<Error> lmdb_error(const char* what, int code, std::string where) 
                        code == MDB_INCOMPATIBLE;
   std::string hint;
   if (damaged) hint = "run fugo verify, and restore a backup if it finds damage";
-  if (code == EACCES) hint = "data.mdb must be readable and lock.mdb writable by this user";
+  if (code == EACCES)
+    hint =
+        "data.mdb must be readable and lock.mdb writable by this account; what changes the ledger "
+        "is done by the account that owns it";
   if (code == ENOSPC) hint = "free some disk space and run it again; nothing was applied";
   return fail(damaged ? ErrorCode::kDamaged : ErrorCode::kIo,
               std::string(what) + ": " + ::mdb_strerror(code), std::move(where), std::move(hint),
@@ -101,6 +105,7 @@ Status Environment::set_up(OpenMode mode) {
     code =
         ::mdb_env_open(env_, directory_.c_str(), MDB_NOTLS | (writable_ ? 0U : MDB_RDONLY), 0600);
   if (code != 0) return lmdb_error("cannot open the ledger's database", code, file.string());
+  if (writable_) FUGO_TRY(share_files());
   int dead = 0;
   ::mdb_reader_check(env_, &dead);  // slots of processes that were killed
   MDB_txn* txn = nullptr;
@@ -113,6 +118,24 @@ Status Environment::set_up(OpenMode mode) {
       ::mdb_txn_abort(txn);
   }
   if (code != 0) return lmdb_error("cannot read the ledger's database", code, file.string());
+  return {};
+}
+
+// LMDB makes its files with the mode that it is told, less the umask. In a directory that is shared
+// the linking group reads the one, and writes the other: every reader enters itself there. Looked
+// at each time, since a lock.mdb that was removed is made again. Somebody else's files stay as they
+// are.
+Status Environment::share_files() const {
+  if (!is_shared(directory_)) return {};
+  for (const auto& [name, mode] : {std::pair{"data.mdb", 0640U}, std::pair{"lock.mdb", 0660U}}) {
+    const auto file = directory_ / name;
+    struct stat info {};
+    if (::stat(file.c_str(), &info) != 0) return fail_errno("cannot read", file.string(), errno);
+    if ((info.st_mode & 0777U) == mode) continue;
+    // Not opened: closing any descriptor of lock.mdb would drop LMDB's locks of this process.
+    if (::chmod(file.c_str(), mode) != 0 && errno != EPERM)
+      return fail_errno("cannot set the mode", file.string(), errno);
+  }
   return {};
 }
 

@@ -61,6 +61,7 @@ class Environment {
   friend class WriteTransaction;
   Environment() = default;
   [[nodiscard]] Status set_up(OpenMode mode);
+  [[nodiscard]] Status share_files() const;
   // After a commit that failed, LMDB refuses all further work with MDB_PANIC until it is opened
   // anew: begin_error then tells what had failed first.
   [[nodiscard]] Status commit(MDB_txn* txn);

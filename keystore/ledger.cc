@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/group_share.h"
 #include "keystore/ledger_impl.h"
 #include "keystore/update.h"
 
@@ -37,6 +38,7 @@ Status check_empty(const fs::path& directory) {
 Status make_ledger(const fs::path& directory, const LedgerHeader& header,
                    const SecretBytes<32>& data_key, const std::function<Status(Update&)>& fill) {
   FUGO_TRY(make_directory(directory / kBulkDirectory));
+  FUGO_TRY(share_as_parent(directory / kBulkDirectory));
   FUGO_ASSIGN(auto stored, encode_header(header));
   FUGO_ASSIGN(auto keys, LedgerKeys::derive(data_key, header.ledger_id));
   FUGO_ASSIGN(auto environment, Environment::open(directory, OpenMode::kCreate));

@@ -18,6 +18,7 @@ struct InitOptions {
   std::array<std::string, 3> uris, pin_files;  // in the order of kSetupRoles
   std::string so_pin_file, recovery_key;
   std::string linkage_method = "cmac-ff-aes256";
+  std::string linking_group;
 };
 
 Result<SetupOptions> setup_options(const InitOptions& given) {
@@ -28,6 +29,7 @@ Result<SetupOptions> setup_options(const InitOptions& given) {
   options.recovery_key = given.recovery_key;
   options.so_pin_file = given.so_pin_file;
   options.linkage_method = given.linkage_method;
+  options.linking_group = given.linking_group;
   std::size_t named = 0;
   for (std::size_t i = 0; i < kSetupRoles.size(); ++i) {
     named += (given.uris[i].empty() ? 0U : 1U) + (given.pin_files[i].empty() ? 0U : 1U);
@@ -43,14 +45,16 @@ Result<SetupOptions> setup_options(const InitOptions& given) {
 Outcome describe(const SetupReport& report, const InitOptions& given) {
   const auto at = [&](const char* name) { return (report.directory / name).string(); };
   Outcome outcome;
-  outcome.document = {{"directory", report.directory.string()},
-                      {"environment", given.environment},
-                      {"configuration", at("fugo.toml")},
-                      {"ledger", at("ledger")},
-                      {"tokens", report.embedded ? Json(at("tokens")) : Json(nullptr)},
-                      {"recovery", at("recovery")},
-                      {"linkage_method", given.linkage_method},
-                      {"keys", report.keys}};
+  outcome.document = {
+      {"directory", report.directory.string()},
+      {"environment", given.environment},
+      {"configuration", at("fugo.toml")},
+      {"ledger", at("ledger")},
+      {"tokens", report.embedded ? Json(at("tokens")) : Json(nullptr)},
+      {"recovery", at("recovery")},
+      {"linkage_method", given.linkage_method},
+      {"linking_configuration", report.shared ? Json(at("linking.toml")) : Json(nullptr)},
+      {"keys", report.keys}};
   auto& text = outcome.text;
   text = fmt::format("A site of environment {} was made in {}\n\n", given.environment,
                      report.directory.string());
@@ -58,6 +62,7 @@ Outcome describe(const SetupReport& report, const InitOptions& given) {
   if (report.embedded)
     text += fmt::format("  tokens         {}/{{issuing,linking,standby}}, a PIN file in each\n",
                         at("tokens"));
+  if (report.shared) text += fmt::format("  for linking    {}\n", at("linking.toml"));
   text += fmt::format("  recovery       {}\n\n", at("recovery"));
   text += fmt::format("{} keys of version 1 are in the tokens.\n", report.keys);
   if (report.embedded)
@@ -68,6 +73,11 @@ Outcome describe(const SetupReport& report, const InitOptions& given) {
     text += fmt::format(
         "The recovery private key is beside its package and does not belong there: see {}.\n",
         at("recovery/README"));
+  if (report.shared && report.embedded)
+    text += fmt::format(
+        "The linking token is to be the linking account's, which only root can do:\n"
+        "  chown -R ACCOUNT: {}\n",
+        at("tokens/linking"));
   text += fmt::format("\nNext: fugo --config {} agency import FILE\n", at("fugo.toml"));
   return outcome;
 }
@@ -100,6 +110,8 @@ void add_init(CLI::App& app, Context& context) {
                       "File with the PIN of the issuing token's security officer");
   command->add_option("--recovery-public-key", given->recovery_key,
                       "RSA public key (PEM) for the recovery package (default: a pair is made)");
+  command->add_option("--linking-group", given->linking_group,
+                      "Group of the account that links: may read the ledger, not write it");
   command->add_option("--linkage-method", given->linkage_method,
                       "cmac-ff-aes256 (default) or hmac-sha256");
   command->callback(

@@ -1,16 +1,26 @@
 // fugo link: from one agency's symbols to another's, in the linking role.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
 
 #include "daemon/command/commands.h"
 #include "daemon/link_file.h"
+#include "daemon/link_usage.h"
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
 
 namespace fugo::daemon {
 namespace {
+
+// Whoever owns the ledger journals the act; the linking account, which only reads it, leaves the
+// counts for the daemon.
+bool may_write_ledger(const Settings& settings) {
+  const auto file = settings.ledger_directory / "data.mdb";
+  return ::faccessat(AT_FDCWD, file.c_str(), W_OK, AT_EACCESS) == 0;
+}
 
 Result<Outcome> run(Context& context, const LinkRequest& given) {
   context.applied = "no answer was written";
@@ -18,8 +28,15 @@ Result<Outcome> run(Context& context, const LinkRequest& given) {
   FUGO_ASSIGN(request.output, absolute_path("--out", request.output));
   FUGO_ASSIGN(request.actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
+  std::unique_ptr<UsageSpool> spool;
+  if (!may_write_ledger(settings)) {
+    FUGO_ASSIGN(spool, UsageSpool::open(settings.link_usage, "fugo link",
+                                        request.actor.operator_name, request.actor.order));
+  }
+  request.spool = spool.get();
   FUGO_ASSIGN(const auto site,
-              open_site(settings, hsm::TokenRole::kLinking, keystore::Access::kAppend));
+              open_site(settings, hsm::TokenRole::kLinking,
+                        spool ? keystore::Access::kRead : keystore::Access::kAppend));
   FUGO_ASSIGN(const auto report, link_file(*site, request));
   const auto ok = report.by_status[static_cast<std::size_t>(engine::LinkStatus::kOk)];
   Outcome outcome;

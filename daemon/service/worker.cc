@@ -46,6 +46,7 @@ Worker::Worker(const Settings& settings, StatusBoard& board, Metrics& metrics)
       metrics_(metrics),
       actor_{"fugod", {}},
       refusals_(settings.daemon, actor_),
+      uses_(settings.link_usage, actor_),
       breaker_(std::chrono::seconds(settings.daemon.retry_first_seconds),
                std::chrono::seconds(settings.daemon.retry_most_seconds), std::random_device{}()) {}
 
@@ -170,6 +171,7 @@ Status Worker::open() {
   if (status) {
     hsm_ = HsmState::kOk;
     tell_hsm();
+    uses_.reopened();
     log_info("the site is open", {field::folder(settings_.ledger_directory)});
     status = tidy();
   }
@@ -219,7 +221,19 @@ Status Worker::reload_registries(const keystore::LedgerState& state) {
   return site_->reload();
 }
 
+// Counts that cannot be journaled wait where they are; work goes on.
+void Worker::collect_uses() {
+  const auto done = uses_.collect(site_->ledger());
+  const std::string why = done ? std::string() : done.error().message();
+  if (!done && why != uses_told_) {
+    log_failure("uses of linking could not be journaled for now", done.error());
+    board_.set_error(done.error());
+  }
+  uses_told_ = why;
+}
+
 Result<Worker::Wait> Worker::step() {
+  collect_uses();
   FUGO_ASSIGN(const auto state, site_->ledger().state());
   seen_commits_ = state.commits;
   board_.set_frozen(state.freeze_issue, state.freeze_link);

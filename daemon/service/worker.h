@@ -21,6 +21,7 @@
 #include "daemon/service/breaker.h"
 #include "daemon/service/queue.h"
 #include "daemon/service/refusals.h"
+#include "daemon/service/usage_collector.h"
 #include "engine/site.h"
 
 namespace fugo::daemon {
@@ -70,6 +71,7 @@ class Worker {
   [[nodiscard]] Status open();
   [[nodiscard]] Status tidy();
   [[nodiscard]] Result<Wait> step();
+  void collect_uses();
   [[nodiscard]] Result<std::vector<QueuedFile>> look_at_folders();
   [[nodiscard]] Status reload_registries(const keystore::LedgerState& state);
   [[nodiscard]] Result<bool> settle_open_job(const keystore::LedgerState& state,
@@ -103,6 +105,7 @@ class Worker {
   Metrics& metrics_;
   const keystore::Actor actor_;
   Refusals refusals_;
+  UsageCollector uses_;
   UniqueFd event_;
 
   // Of the thread alone.
@@ -114,6 +117,7 @@ class Worker {
   std::uint64_t seen_commits_ = 0;  // of the ledger, at the last pass
   std::array<std::uint64_t, kFileKinds> refused_{};  // folders in refused/, by kind
   std::string open_job_told_;                        // that was said to wait for its file
+  std::string uses_told_;                            // why uses could not be journaled
 
   std::atomic<std::int64_t> beat_{0};
   std::atomic<bool> busy_{false}, stopping_{false}, stopped_{false};

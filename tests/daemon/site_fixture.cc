@@ -60,6 +60,7 @@ CommandResult run_fugo(const std::vector<std::string>& arguments, const RunOptio
   const TemporaryDirectory streams;
   const auto out = (streams.path() / "out").string(), err = (streams.path() / "err").string();
   std::vector<std::string> words = {FUGO_BINARY_DIR "/daemon/fugo"};
+  if (!options.program.empty()) words.front() = options.program.string();
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());

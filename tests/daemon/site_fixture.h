@@ -23,7 +23,8 @@ struct CommandResult {
 struct RunOptions {
   std::vector<std::pair<std::string, std::string>> environment;  // added to the test's own
   std::filesystem::path working_directory;                       // empty: the test's own
-  std::function<void()> in_child;  // called between fork and exec: async-signal-safe calls only
+  std::function<void()> in_child;   // called between fork and exec: async-signal-safe calls only
+  std::filesystem::path program{};  // another copy of the command; empty: of this build
 };
 
 // run_fugo runs the command of this build and waits for it.

@@ -1,0 +1,141 @@
+// Uses of linking that processes left in files, journaled by the real daemon.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "daemon/link_usage.h"
+#include "tests/daemon/service/daemon_fixture.h"
+
+namespace fugo::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+namespace fs = std::filesystem;
+using daemon::UsageSpool;
+using engine::LinkUse;
+
+constexpr std::int64_t kFrom = 1'795'000'000;
+
+class UsesTest : public testing::Test {
+ protected:
+  UsesTest() { site_.set_config("[ledger]", "[daemon]\nrescan_seconds = 1\n\n[ledger]"); }
+  fs::path uses() const { return site_.directory() / "link-usage"; }
+  void leave(const std::vector<LinkUse>& counts) const {
+    const auto spool = UsageSpool::open(uses(), "core");
+    ASSERT_TRUE(spool) << spool.error().message();
+    ASSERT_TRUE((*spool)->write(counts, kFrom, kFrom + 60));
+  }
+  std::vector<nlohmann::json> acts() const {
+    std::vector<nlohmann::json> found;
+    const auto shown = site_.run({"--json", "journal", "show", "--last", "1000"}).json();
+    for (const auto& entry : shown["entries"])
+      if (entry["act"] == "link.use") found.push_back(entry);
+    return found;
+  }
+  bool wait_until_taken() const {
+    return wait_for([&] { return entries(uses()).empty(); });
+  }
+  // asked adds up all entries of the journal.
+  std::uint64_t asked(const std::string& agency) const {
+    std::uint64_t sum = 0;
+    for (const auto& act : acts())
+      if (act["details"]["agencies"].contains(agency))
+        sum += act["details"]["agencies"][agency]["asked"].get<std::uint64_t>();
+    return sum;
+  }
+  const TestSite site_;
+};
+
+TEST_F(UsesTest, AreJournaledWithTheirCountsAndDestroyed) {
+  leave({{"131016", 7, 5}, {"472018", 1, 0}});
+  leave({{"131016", 3, 3}});
+  const auto names = entries(uses());
+  ASSERT_EQ(names.size(), 2U);
+  RunningDaemon fugod(site_);
+  ASSERT_TRUE(wait_until_taken()) << fugod.log();
+  ASSERT_EQ(acts().size(), 1U);  // what waits is one entry
+  const auto act = acts()[0];
+  EXPECT_EQ(act["operator"], "fugod");
+  EXPECT_EQ(act["details"]["agencies"]["131016"], (nlohmann::json{{"asked", 10}, {"ok", 8}}));
+  EXPECT_EQ(act["details"]["agencies"]["472018"], (nlohmann::json{{"asked", 1}, {"ok", 0}}));
+  ASSERT_EQ(act["details"]["files"].size(), 2U);
+  EXPECT_EQ(act["details"]["files"][0]["name"], names[0]);
+  EXPECT_EQ(act["details"]["files"][0]["program"], "core");
+  EXPECT_EQ(act["details"]["files"][0]["process"], ::getpid());
+  EXPECT_EQ(act["details"]["files"][0]["account"], ::getuid());
+  // A running daemon takes more without being told.
+  leave({{"131130", 4, 4}});
+  ASSERT_TRUE(wait_until_taken()) << fugod.log();
+  EXPECT_EQ(asked("131130"), 4U);
+  EXPECT_EQ(fugod.stop(), 0);
+  EXPECT_EQ(site_.run({"verify"}).exit_code, 0);
+}
+
+TEST_F(UsesTest, OfADaemonThatDiedBeforeItDestroyedThemAreNotJournaledTwice) {
+  leave({{"131016", 7, 5}});
+  const auto name = entries(uses()).front();
+  const auto kept = site_.scratch() / name;
+  fs::copy_file(uses() / name, kept);
+  {
+    RunningDaemon fugod(site_);
+    ASSERT_TRUE(wait_until_taken()) << fugod.log();
+    EXPECT_EQ(fugod.stop(), 0);
+  }
+  // As if it had been killed between the commit and the unlinking.
+  fs::copy_file(kept, uses() / name);
+  leave({{"131016", 100, 100}});
+  RunningDaemon fugod(site_);
+  ASSERT_TRUE(wait_until_taken()) << fugod.log();
+  EXPECT_EQ(fugod.stop(), 0);
+  EXPECT_EQ(acts().size(), 2U);
+  EXPECT_EQ(asked("131016"), 107U);
+}
+
+TEST_F(UsesTest, ManyFilesAreAFewEntriesThatFit) {
+  std::vector<std::string> codes;
+  std::string registry = "agency_code,name,method\n";
+  for (int i = 1000; i < 1600; ++i) {
+    codes.push_back("LONGCODEOF" + std::to_string(i));
+    registry += codes.back() + ",X,\n";
+  }
+  write_file(site_.scratch() / "more.csv", registry);
+  ASSERT_EQ(site_.run({"agency", "import", (site_.scratch() / "more.csv").string()}).exit_code, 0);
+  std::vector<LinkUse> counts;
+  for (const auto& code : codes) counts.push_back({code, 999'999'999'999, 999'999'999'999});
+  for (int i = 0; i < 100; ++i) leave(counts);  // two files each
+  RunningDaemon fugod(site_);
+  ASSERT_TRUE(wait_until_taken()) << fugod.log();
+  EXPECT_EQ(fugod.stop(), 0);
+  EXPECT_GT(acts().size(), 1U);
+  EXPECT_LT(acts().size(), 20U);
+  for (const auto& code : {codes.front(), codes.back()})
+    EXPECT_EQ(asked(code), 100 * 999'999'999'999U);
+}
+
+TEST_F(UsesTest, ThatAreNotAsTheyMustBeAreMovedAside) {
+  leave({{"131016", 7, 5}});
+  leave({{"999999", 1, 1}});  // nobody's code
+  const auto use_name = [](const char* letters) {
+    return std::string("use-20261121T030405Z-1-") + letters + ".json";
+  };
+  write_file(uses() / use_name("aaaaaaaaaaaaaaaa"), "{\"version\":1");
+  write_file(uses() / use_name("bbbbbbbbbbbbbbbb"), std::string(1 << 20U, ' '));
+  fs::create_symlink("/etc/passwd", uses() / use_name("cccccccccccccccc"));
+  ASSERT_EQ(::mkfifo((uses() / use_name("dddddddddddddddd")).c_str(), 0600), 0);
+  fs::create_directory(uses() / use_name("eeeeeeeeeeeeeeee"));
+  write_file(uses() / "24727059608", "x");
+  RunningDaemon fugod(site_);
+  ASSERT_TRUE(wait_until_taken()) << fugod.log();
+  EXPECT_EQ(asked("131016"), 7U);
+  EXPECT_EQ(acts().size(), 1U);
+  EXPECT_THAT(fugod.log(), HasSubstr("moved aside"));
+  EXPECT_THAT(fugod.log(), HasSubstr("names an agency that is not registered"));
+  EXPECT_THAT(fugod.log(), Not(HasSubstr("24727059608")));
+  EXPECT_EQ(std::distance(fs::directory_iterator(uses()), {}), 7);  // all under hidden names
+  EXPECT_EQ(fugod.stop(), 0);
+}
+
+}  // namespace
+}  // namespace fugo::test

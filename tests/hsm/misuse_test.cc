@@ -185,6 +185,44 @@ TEST_P(MisuseOfEachRole, TheCeremonyKeysAreGone) {
   EXPECT_TRUE(find_objects(session->functions(), session->handle(), rsa)->empty());
 }
 
+// The two refusals that separate the roles, by the token's own words.
+TEST(Misuse, TheIssuingTokenDoesNotDecrypt) {
+  for (const auto role : {TokenRole::kIssuing, TokenRole::kLinking}) {
+    auto session = open_raw(shared_tokens().settings(role));
+    ASSERT_TRUE(session) << session.error().message();
+    const auto found = find_one_key(session->functions(), session->handle(),
+                                    {KeyPurpose::kAgencyXtsData, KeyAlgorithm::kAes256, 1});
+    ASSERT_TRUE(found) << found.error().message();
+    Attempts key(*session, *found);
+    EXPECT_EQ(text(key.init(key.functions().C_DecryptInit, CKM_AES_ECB)),
+              role == TokenRole::kIssuing ? "CKR_KEY_FUNCTION_NOT_PERMITTED" : "CKR_OK");
+  }
+}
+
+// Of all objects that whoever has the linking PIN can see, by label, by id, or by looking at each.
+TEST(Misuse, TheLinkingTokenHasNoKeyThatMakesLinkageSymbols) {
+  const auto count = [](TokenRole role, Template& wanted) {
+    auto session = open_raw(shared_tokens().settings(role));
+    EXPECT_TRUE(session) << session.error().message();
+    return find_objects(session->functions(), session->handle(), wanted)->size();
+  };
+  for (const auto algorithm : {KeyAlgorithm::kAes256, KeyAlgorithm::kHmacSha256}) {
+    const KeyName name{KeyPurpose::kLinkage, algorithm, 1};
+    Template by_label, by_id;
+    by_label.bytes(CKA_LABEL, as_bytes(key_label(name)));
+    by_id.bytes(CKA_ID, key_id(name));
+    EXPECT_EQ(count(TokenRole::kIssuing, by_label), 1U);
+    EXPECT_EQ(count(TokenRole::kIssuing, by_id), 1U);
+    EXPECT_EQ(count(TokenRole::kLinking, by_label), 0U);
+    EXPECT_EQ(count(TokenRole::kLinking, by_id), 0U);
+  }
+  std::size_t expected = 0;
+  for (const KeyName& name : shared_tokens().names)
+    expected += placement_of(name, TokenRole::kLinking).present ? 1 : 0;
+  Template anything;
+  EXPECT_EQ(count(TokenRole::kLinking, anything), expected);  // and nothing beside them
+}
+
 // A key that differs in one flag only, for each flag.
 TEST(Misuse, EveryWrongFlagIsFoundAndNamed) {
   auto token = make_scratch_token("flags", TokenRole::kIssuing);

@@ -12,7 +12,8 @@ Result<std::shared_ptr<const LinkView>> ViewKeeper::current() {
   const std::uint64_t wanted = ledger_.last_transaction();
   auto view = newest();
   if (view && view->transaction == wanted) return view;
-  const std::lock_guard reading(reading_);
+  const std::unique_lock reading(reading_, patience_);
+  if (!reading) return fail(ErrorCode::kIo, "the ledger's newest commit is still being read");
   view = newest();
   if (view && view->transaction >= wanted) return view;  // somebody has just read it
   FUGO_ASSIGN(auto fresh, read(view.get()));

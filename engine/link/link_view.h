@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -39,11 +40,13 @@ struct LinkView {
 };
 
 // ViewKeeper gives the newest view. Thread-safe: a thread that finds that there was a commit reads
-// the new view; others that come meanwhile wait for it, since theirs must be as new.
+// the new view; others that come meanwhile wait for it, since theirs must be as new, until their
+// `patience` is over (kIo).
 class ViewKeeper {
  public:
-  ViewKeeper(keystore::Ledger& ledger, std::shared_ptr<hsm::Token> token)
-      : ledger_(ledger), token_(std::move(token)) {}
+  ViewKeeper(keystore::Ledger& ledger, std::shared_ptr<hsm::Token> token,
+             std::chrono::milliseconds patience)
+      : ledger_(ledger), token_(std::move(token)), patience_(patience) {}
 
   // current is at least as new as every commit that ended before it was called.
   [[nodiscard]] Result<std::shared_ptr<const LinkView>> current();
@@ -54,7 +57,8 @@ class ViewKeeper {
 
   keystore::Ledger& ledger_;
   const std::shared_ptr<hsm::Token> token_;
-  std::mutex reading_;
+  const std::chrono::milliseconds patience_;
+  std::timed_mutex reading_;
   std::mutex mutex_;  // held for a copy of the pointer
   std::shared_ptr<const LinkView> view_;
 };

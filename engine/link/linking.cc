@@ -36,14 +36,17 @@ std::uint64_t forks_watched() {
   return g_forks.load();
 }
 
-// WorkPool lends LinkWorks of one capacity, at most `most` at a time: further callers wait.
+// WorkPool lends LinkWorks of one capacity, at most `most` at a time: further callers wait, and
+// give up after `patience` (kIo).
 class WorkPool {
  public:
-  WorkPool(std::size_t capacity, std::size_t most) : capacity_(capacity), most_(most) {}
+  WorkPool(std::size_t capacity, std::size_t most, std::chrono::milliseconds patience)
+      : capacity_(capacity), most_(most), patience_(patience) {}
 
   Result<std::unique_ptr<LinkWork>> take() {
     std::unique_lock lock(mutex_);
-    returned_.wait(lock, [this] { return lent_ < most_; });
+    if (!returned_.wait_for(lock, patience_, [this] { return lent_ < most_; }))
+      return fail(ErrorCode::kIo, "other calls are still being answered");
     std::unique_ptr<LinkWork> work;
     if (!idle_.empty()) {
       work = std::move(idle_.back());
@@ -66,6 +69,7 @@ class WorkPool {
 
  private:
   const std::size_t capacity_, most_;
+  const std::chrono::milliseconds patience_;
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<LinkWork>> idle_;
@@ -78,8 +82,8 @@ class LinkingImpl final : public Linking {
       : settings_(settings),
         forks_(forks_watched()),
         site_(std::move(site)),
-        views_(site_->ledger(), site_->shared_token()),
-        index_(settings.index_bytes),
+        views_(site_->ledger(), site_->shared_token(), settings.patience),
+        index_(settings.index_bytes, settings.patience),
         uses_(settings.quota_per_day),
         combiner_([this](std::span<LinkAsk> asks) { answer(asks, few_); }, 1U, kCombined,
                   settings.patience) {}
@@ -321,7 +325,8 @@ class LinkingImpl final : public Linking {
   ResolverIndex index_;
   PersonMask mask_;
   LinkUses uses_;
-  WorkPool few_{kCombined, kMostFew}, many_{kBatch, hardware_threads()};
+  WorkPool few_{kCombined, kMostFew, settings_.patience};
+  WorkPool many_{kBatch, hardware_threads(), settings_.patience};
   Combiner combiner_;
 
   mutable std::mutex error_mutex_;

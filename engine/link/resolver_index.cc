@@ -13,7 +13,12 @@ namespace {
 using keystore::AgencyNumber;
 using keystore::GenerationRow;
 
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
 constexpr std::uint64_t kSpare = 64;  // entries that a new table has room for beyond its load
+// Whoever looks things up in a table lets it go sooner: after that, the next one is evicted too.
+constexpr milliseconds kInUse{100};
 
 // A quarter more people than there are can come before tables must be made anew.
 unsigned id_bits_for(const LinkView& view) {
@@ -42,7 +47,8 @@ Result<ResolverIndex::Held> ResolverIndex::table(const LinkView& view,
   found->last_used.store(tick_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   auto held = found->held(view);
   if (held.table && (freshness == Freshness::kAsItIs || held.current)) return held;
-  const std::lock_guard lock(found->making);
+  const std::unique_lock lock(found->making, patience_);
+  if (!lock) return fail(ErrorCode::kIo, "the table of an agency's symbols is still being made");
   held = found->held(view);
   if (held.table && !held.current) {
     FUGO_TRY(catch_up(view, generation, agency, *found));
@@ -64,50 +70,74 @@ ResolverIndex::Held ResolverIndex::table_if_there(const LinkView& view,
   return found->second->held(view);
 }
 
-Status ResolverIndex::make_room(std::uint64_t bytes) {
-  const std::lock_guard lock(room_mutex_);
+void ResolverIndex::Room::change(std::uint64_t freed) {
+  {
+    const std::lock_guard lock(mutex);
+    bytes -= freed;
+    ++changes;
+  }
+  changed.notify_all();
+}
+
+bool ResolverIndex::evict_oldest() {
+  std::shared_ptr<Entry> oldest;
+  {
+    const std::shared_lock entries(entries_mutex_);
+    for (const auto& [name, entry] : entries_)
+      if (entry->get() && (!oldest || entry->last_used < oldest->last_used)) oldest = entry;
+  }
+  if (!oldest) return false;
+  oldest->put(nullptr);  // wiped when the last thread that uses it is through
+  ++evictions_;
+  return true;
+}
+
+Status ResolverIndex::make_room(std::uint64_t bytes, milliseconds patience) {
   if (bytes > most_bytes_)
     return fail(ErrorCode::kRefused,
                 fmt::format("the table of an agency's symbols takes {} MiB, more than was set",
                             (bytes >> 20U) + 1),
                 "linking.index_mib", "set more, or use the method xts-aes256 for this agency");
-  while (bytes_->load() + bytes > most_bytes_) {
-    std::shared_ptr<Entry> oldest;
-    {
-      const std::shared_lock entries(entries_mutex_);
-      for (const auto& [name, entry] : entries_)
-        if (entry->get() && (!oldest || entry->last_used < oldest->last_used)) oldest = entry;
-    }
-    if (!oldest)
-      return fail(ErrorCode::kRefused, "the tables of agencies' symbols are full",
+  const auto deadline = steady_clock::now() + patience;
+  std::unique_lock lock(room_->mutex);
+  while (room_->bytes + bytes > most_bytes_) {
+    const std::uint64_t seen = room_->changes;
+    lock.unlock();
+    const bool evicted = evict_oldest();
+    lock.lock();
+    const auto limit = evicted ? std::min(deadline, steady_clock::now() + kInUse) : deadline;
+    const bool changed =
+        room_->changed.wait_until(lock, limit, [&] { return room_->changes != seen; });
+    if (!evicted && !changed)
+      return fail(ErrorCode::kIo, "the memory for tables of agencies' symbols is in use",
                   "linking.index_mib", "set more");
-    oldest->put(nullptr);  // wiped when the last thread that uses it is through
-    ++evictions_;
   }
-  *bytes_ += bytes;
+  room_->bytes += bytes;
   return {};
 }
 
 Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table(std::uint64_t entries,
-                                                               unsigned id_bits) {
+                                                               unsigned id_bits,
+                                                               milliseconds patience) {
   const std::uint64_t bytes = SymbolTable::bytes_for(entries + kSpare);
-  FUGO_TRY(make_room(bytes));
+  FUGO_TRY(make_room(bytes, patience));
   auto made = SymbolTable::create(entries + kSpare, id_bits);
   if (!made) {
-    *bytes_ -= bytes;
+    room_->change(bytes);
     return tl::unexpected(std::move(made.error()));
   }
   // Its room is free again when the last thread that uses it lets it go.
-  return std::shared_ptr<SymbolTable>(made->release(), [total = bytes_, bytes](SymbolTable* old) {
+  return std::shared_ptr<SymbolTable>(made->release(), [room = room_, bytes](SymbolTable* old) {
     delete old;
-    *total -= bytes;
+    room->change(bytes);
   });
 }
 
 Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table_of(const LinkView& view,
-                                                                  AgencyNumber agency) {
+                                                                  AgencyNumber agency,
+                                                                  milliseconds patience) {
   FUGO_ASSIGN(const std::uint64_t count, view.snapshot->count_issued(agency));
-  return make_table(count, id_bits_for(view));
+  return make_table(count, id_bits_for(view), patience);
 }
 
 void ResolverIndex::note_known(Entry& entry, const LinkView& view) {
@@ -121,35 +151,44 @@ void ResolverIndex::note_known(Entry& entry, const LinkView& view) {
 Result<std::shared_ptr<SymbolTable>> ResolverIndex::build(const LinkView& view,
                                                           const GenerationRow& generation,
                                                           AgencyNumber agency, Entry& entry) {
-  FUGO_ASSIGN(auto table, make_table_of(view, agency));
+  FUGO_ASSIGN(auto table, make_table_of(view, agency, patience_));
   const IndexTarget target{agency, table.get()};
   FUGO_TRY(fill_tables(view, generation, {&target, 1}, {}));
   note_known(entry, view);
   entry.put(table, view.transaction);
+  room_->change(0);
   return table;
 }
 
 Status ResolverIndex::catch_up(const LinkView& view, const GenerationRow& generation,
                                AgencyNumber agency, Entry& entry) {
-  FUGO_TRY(recompute_new(view, generation, agency, {entry.known_files, entry.last_segment},
-                         [&](std::span<const keystore::PersonId> ids,
-                             std::span<const Block> symbols) { return add(entry, symbols, ids); }));
+  FUGO_TRY(
+      recompute_new(view, generation, agency, {entry.known_files, entry.last_segment},
+                    [&](std::span<const keystore::PersonId> ids, std::span<const Block> symbols) {
+                      return add(view, entry, symbols, ids);
+                    }));
   note_known(entry, view);
   entry.brought_to(view.transaction);
   return {};
 }
 
-Status ResolverIndex::add(Entry& entry, std::span<const Block> symbols,
+Status ResolverIndex::add(const LinkView& view, Entry& entry, std::span<const Block> symbols,
                           std::span<const keystore::PersonId> ids) {
   const auto table = entry.get();
   if (!table) return {};  // evicted meanwhile: it will be built anew
   const bool wider = std::uint64_t{ids.back()} + 2 > (std::uint64_t{1} << table->id_bits());
   if (!wider && !table->crowded(symbols.size()) && table->insert(symbols, ids)) return {};
-  const std::uint64_t room = (table->entries() + symbols.size()) / 8 * 9;
-  FUGO_ASSIGN(auto larger, make_table(room, table->id_bits() + (wider ? 1 : 0)));
-  if (!table->copy_to(*larger) || !larger->insert(symbols, ids))
+  const std::uint64_t entries = (table->entries() + symbols.size()) / 8 * 9;
+  auto larger =
+      make_table(entries, wider ? id_bits_for(view) : table->id_bits(), milliseconds::zero());
+  if (!larger) {
+    entry.put(nullptr);
+    return {};
+  }
+  if (!table->copy_to(**larger) || !(*larger)->insert(symbols, ids))
     return fail(ErrorCode::kInternal, "a larger table of symbols was made too small");
-  entry.put(std::move(larger));
+  entry.put(std::move(*larger));
+  room_->change(0);
   return {};
 }
 
@@ -159,17 +198,19 @@ Status ResolverIndex::build_all(const LinkView& view, const GenerationRow& gener
   std::vector<AgencyNumber> wanted(agencies.begin(), agencies.end());
   std::sort(wanted.begin(), wanted.end());  // locks are taken in this order
   std::vector<std::shared_ptr<Entry>> entries;
-  std::vector<std::unique_lock<std::mutex>> locks;
+  std::vector<std::unique_lock<std::timed_mutex>> locks;
   std::vector<std::shared_ptr<SymbolTable>> tables;
   std::vector<IndexTarget> targets;
   Status fits;
   for (const AgencyNumber agency : wanted) {
     auto found = entry({generation.number, agency});
-    std::unique_lock lock(found->making);
+    std::unique_lock<std::timed_mutex> lock(found->making);
     if (found->get()) continue;
-    auto table = make_table_of(view, agency);
+    // No waiting: what is in the way are mostly the tables before this one.
+    auto table = make_table_of(view, agency, milliseconds::zero());
     if (!table) {
       fits = tl::unexpected(table.error());
+      if (fits.error().code == ErrorCode::kIo) fits.error().code = ErrorCode::kRefused;
       break;
     }
     targets.push_back({agency, table->get()});
@@ -182,6 +223,7 @@ Status ResolverIndex::build_all(const LinkView& view, const GenerationRow& gener
     note_known(*entries[i], view);
     entries[i]->put(std::move(tables[i]), view.transaction);
   }
+  room_->change(0);
   return fits;
 }
 
@@ -206,7 +248,10 @@ Status ResolverIndex::refresh(const LinkView& view, const std::function<Status()
 
 ResolverIndex::Totals ResolverIndex::totals() const {
   Totals totals;
-  totals.bytes = bytes_->load();
+  {
+    const std::lock_guard room(room_->mutex);
+    totals.bytes = room_->bytes;
+  }
   totals.evictions = evictions_;
   const std::shared_lock lock(entries_mutex_);
   for (const auto& [name, entry] : entries_) {

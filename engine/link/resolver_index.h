@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -20,10 +22,12 @@ namespace fugo::engine {
 
 // ResolverIndex holds a table for each generation and agency that was asked for. Thread-safe. A
 // table that is there is used without waiting, also while it is brought up to date; one thread
-// builds a missing one, and those that need the same one wait for it.
+// builds a missing one, and those that need the same one, or its room, wait for it.
 class ResolverIndex {
  public:
-  explicit ResolverIndex(std::uint64_t most_bytes) : most_bytes_(most_bytes) {}
+  // Who waits for others' building gives up after `patience`, which is kIo.
+  ResolverIndex(std::uint64_t most_bytes, std::chrono::milliseconds patience)
+      : most_bytes_(most_bytes), patience_(patience) {}
 
   // kAsItIs takes a table that may not know the newest issuances; kCurrent knows all of the view's.
   enum class Freshness : std::uint8_t { kAsItIs, kCurrent };
@@ -35,7 +39,7 @@ class ResolverIndex {
   };
 
   // table gives an agency's table, built first where there is none. kRefused when it does not fit
-  // into most_bytes; else errors of token and ledger.
+  // into most_bytes; kIo when others took too long; else errors of token and ledger.
   [[nodiscard]] Result<Held> table(const LinkView& view, const keystore::GenerationRow& generation,
                                    keystore::AgencyNumber agency, Freshness freshness);
 
@@ -60,7 +64,7 @@ class ResolverIndex {
   using Name = std::pair<keystore::Generation, keystore::AgencyNumber>;
 
   struct Entry {
-    std::mutex making;  // held by who builds or brings up to date
+    std::timed_mutex making;  // held by who builds or brings up to date
     // Guarded by `making`.
     std::vector<keystore::FileNumber> known_files;
     keystore::SegmentNumber last_segment = keystore::kNoSegment;
@@ -94,32 +98,44 @@ class ResolverIndex {
   };
 
   [[nodiscard]] std::shared_ptr<Entry> entry(const Name& name);
-  // make_room evicts until `bytes` more fit; kRefused when they never will. Counts them as taken.
-  [[nodiscard]] Status make_room(std::uint64_t bytes);
+  // Room is what all tables that are alive take: also those that are being built, and those that a
+  // thread still uses after their eviction.
+  struct Room {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::uint64_t bytes = 0;    // guarded by mutex
+    std::uint64_t changes = 0;  // guarded by mutex; a table went, or can be evicted now
+    void change(std::uint64_t freed);
+  };
+  // make_room evicts until `bytes` more fit, and counts them as taken. It waits for those who use
+  // or build tables: kIo after `patience`, kRefused when there can never be room.
+  [[nodiscard]] Status make_room(std::uint64_t bytes, std::chrono::milliseconds patience);
+  // evict_oldest: false when there is no table to evict.
+  [[nodiscard]] bool evict_oldest();
   // make_table takes the room that a table of so many entries needs, and makes it.
   [[nodiscard]] Result<std::shared_ptr<SymbolTable>> make_table(std::uint64_t entries,
-                                                                unsigned id_bits);
-  [[nodiscard]] Result<std::shared_ptr<SymbolTable>> make_table_of(const LinkView& view,
-                                                                   keystore::AgencyNumber agency);
+                                                                unsigned id_bits,
+                                                                std::chrono::milliseconds patience);
+  [[nodiscard]] Result<std::shared_ptr<SymbolTable>> make_table_of(
+      const LinkView& view, keystore::AgencyNumber agency, std::chrono::milliseconds patience);
   [[nodiscard]] Result<std::shared_ptr<SymbolTable>> build(
       const LinkView& view, const keystore::GenerationRow& generation,
       keystore::AgencyNumber agency, Entry& entry);
   [[nodiscard]] Status catch_up(const LinkView& view, const keystore::GenerationRow& generation,
                                 keystore::AgencyNumber agency, Entry& entry);
-  [[nodiscard]] Status add(Entry& entry, std::span<const Block> symbols,
+  // add gives the table up where there is no room for a larger one: it will be built anew.
+  [[nodiscard]] Status add(const LinkView& view, Entry& entry, std::span<const Block> symbols,
                            std::span<const keystore::PersonId> ids);
   // note_known remembers, under `making`, what a table that was brought to this view has seen.
   static void note_known(Entry& entry, const LinkView& view);
 
   const std::uint64_t most_bytes_;
+  const std::chrono::milliseconds patience_;
   std::atomic<std::uint64_t> tick_{0};
   std::atomic<std::uint64_t> evictions_{0};
   mutable std::shared_mutex entries_mutex_;
   std::map<Name, std::shared_ptr<Entry>> entries_;
-  std::mutex room_mutex_;
-  // Of all tables that are alive, also those that a thread still uses after their eviction.
-  std::shared_ptr<std::atomic<std::uint64_t>> bytes_ =
-      std::make_shared<std::atomic<std::uint64_t>>(0);
+  const std::shared_ptr<Room> room_ = std::make_shared<Room>();
 };
 
 }  // namespace fugo::engine

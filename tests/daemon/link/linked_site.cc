@@ -1,0 +1,152 @@
+#include "tests/daemon/link/linked_site.h"
+
+#include <gtest/gtest.h>
+
+#include "base/text.h"
+#include "daemon/site_access.h"
+#include "tests/daemon/jobs/kind_requests.h"
+#include "tests/daemon/jobs/trial_requests.h"
+
+namespace fugo::test {
+
+using engine::Linking;
+using engine::LinkStatus;
+using keystore::AgencyNumber;
+
+std::map<std::string, std::vector<Fields>> LinkedSite::run_request(
+    const std::string& kind, const std::function<std::string(const std::string& id)>& text,
+    const std::vector<std::string>& more) {
+  const auto id = "J" + std::to_string(++jobs_);
+  const auto done = run_kind(site_, id, kind, text(id), more);
+  EXPECT_EQ(done.exit_code, 0) << kind << ": " << done.err;
+  std::map<std::string, std::vector<Fields>> lines;
+  for (const auto& [name, content] : csv_files(site_.scratch() / "out" / id)) {
+    if (name == "rejects.csv") continue;
+    auto all = split_lines(content);
+    lines[name.substr(0, name.size() - 4)].assign(all.begin() + 2, all.end());
+  }
+  return lines;
+}
+
+void LinkedSite::issue(const std::vector<Issuance>& wanted) {
+  std::vector<TrialRow> rows;
+  for (const auto& [agency, resident] : wanted)
+    rows.push_back({"R" + std::to_string(resident), agency, resident_code(resident)});
+  const auto answers =
+      run_request("issue", [&](const std::string& id) { return request_text(id, rows); });
+  for (const auto& [agency, lines] : answers)
+    for (const Fields& line : lines)
+      symbols_[agency][std::stoul(line[0].substr(1))] = *decode_symbol(line[1]);
+}
+
+void LinkedSite::issue_pattern(std::size_t first, std::size_t count) {
+  std::vector<Issuance> wanted;
+  for (std::size_t agency = 0; agency < kLinkAgencies.size(); ++agency)
+    for (std::size_t resident = first; resident < first + count; ++resident)
+      if (!left_out(agency, resident)) wanted.emplace_back(kLinkAgencies[agency], resident);
+  issue(wanted);
+}
+
+void LinkedSite::change(std::size_t from, std::size_t to) {
+  changed_.insert(from);
+  const auto answers = run_request("change", [&](const std::string& id) {
+    return kind_text(id, "change", {{resident_code(from), resident_code(to)}});
+  });
+  for (const auto& [agency, lines] : answers)
+    for (const Fields& line : lines) {
+      EXPECT_EQ(line[0], encode_symbol(symbol(agency, from)));
+      symbols_[agency][to] = *decode_symbol(line[1]);
+    }
+}
+
+void LinkedSite::remove(std::size_t resident) {
+  removed_.insert(resident);
+  (void)run_request("delete",
+                    [&](const std::string& id) {
+                      return kind_text(id, "delete", {{resident_code(resident), "clerical_error"}});
+                    },
+                    {"--confirm", "1"});
+}
+
+void LinkedSite::run(const std::vector<std::string>& arguments) const {
+  const auto done = site_.run(arguments);
+  EXPECT_EQ(done.exit_code, 0) << arguments[0] << ": " << done.err;
+}
+
+bool LinkedSite::has(const std::string& agency, std::size_t resident) const {
+  const auto found = symbols_.find(agency);
+  return found != symbols_.end() && found->second.count(resident) != 0;
+}
+
+Block LinkedSite::symbol(const std::string& agency, std::size_t resident) const {
+  EXPECT_TRUE(has(agency, resident)) << resident << " at " << agency;
+  return has(agency, resident) ? symbols_.at(agency).at(resident) : Block{};
+}
+
+std::unique_ptr<engine::Site> LinkedSite::open_site(
+    const std::function<void(hsm::TokenSettings&)>& change) const {
+  const auto configured = daemon::load_settings(site_.config());
+  EXPECT_TRUE(configured);
+  auto token = configured->token(hsm::TokenRole::kLinking);
+  EXPECT_TRUE(token);
+  if (change) change(*token);
+  auto site = engine::Site::open({configured->ledger_directory, *token}, keystore::Access::kRead);
+  if (site) return std::move(*site);
+  ADD_FAILURE() << site.error().message();
+  return nullptr;
+}
+
+std::unique_ptr<Linking> LinkedSite::open(
+    const engine::LinkingSettings& settings,
+    const std::function<void(hsm::TokenSettings&)>& change) const {
+  auto linking = Linking::open(open_site(change), settings);
+  if (linking) return std::move(*linking);
+  ADD_FAILURE() << linking.error().message();
+  return nullptr;
+}
+
+void link_all(Linking& linking, std::vector<Asked>& asked) {
+  const std::size_t count = asked.size();
+  std::map<std::string, AgencyNumber> numbers;
+  const auto number_of = [&](const std::string& code) {
+    const auto [found, fresh] = numbers.try_emplace(code, 0);
+    if (fresh) found->second = number(linking, code);
+    return found->second;
+  };
+  std::vector<AgencyNumber> from, to;
+  std::vector<Block> symbols, linked(count), records(count);
+  std::vector<LinkStatus> statuses;
+  for (const Asked& item : asked) {
+    from.push_back(number_of(item.from));
+    to.push_back(number_of(item.to));
+    symbols.push_back(item.symbol);
+    statuses.push_back(item.status);
+  }
+  linking.link(from, to, symbols, linked, records, statuses);
+  for (std::size_t i = 0; i < count; ++i) {
+    asked[i].status = statuses[i];
+    asked[i].linked = linked[i];
+    asked[i].record = records[i];
+  }
+}
+
+Asked link_one(Linking& linking, Asked asked) {
+  std::vector<Asked> one = {std::move(asked)};
+  link_all(linking, one);
+  return one[0];
+}
+
+AgencyNumber number(Linking& linking, const std::string& code) {
+  const auto found = linking.find_agency(code);
+  EXPECT_TRUE(found) << code;
+  return found.value_or(0);
+}
+
+Block strange_symbol(std::uint64_t seed) {
+  Block symbol;
+  store_be(symbol.bytes.data(), seed * 0x9E37'79B9'7F4A'7C15ULL + 1);
+  store_be(symbol.bytes.data() + 8, seed);
+  return symbol;
+}
+
+}  // namespace fugo::test

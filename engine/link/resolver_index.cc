@@ -196,7 +196,8 @@ Status ResolverIndex::build_all(const LinkView& view, const GenerationRow& gener
                                 std::span<const AgencyNumber> agencies,
                                 const std::function<Status()>& keep_going) {
   std::vector<AgencyNumber> wanted(agencies.begin(), agencies.end());
-  std::sort(wanted.begin(), wanted.end());  // locks are taken in this order
+  std::sort(wanted.begin(), wanted.end());  // locks are taken in this order, each once
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
   std::vector<std::shared_ptr<Entry>> entries;
   std::vector<std::unique_lock<std::timed_mutex>> locks;
   std::vector<std::shared_ptr<SymbolTable>> tables;

@@ -86,6 +86,7 @@ TEST(UsageSpool, SharesManyAgenciesOutOverFilesThatTheDaemonTakes) {
   const auto spool = UsageSpool::open(scratch.path(), "core");
   ASSERT_TRUE(spool);
   std::vector<LinkUse> uses;
+  uses.reserve(1788);
   for (int i = 0; i < 1788; ++i)
     uses.push_back({"AGENCYOFCODE" + std::to_string(1000 + i), 999'999'999'999, 999'999'999'999});
   ASSERT_TRUE((*spool)->write(uses, kFrom, kTo));

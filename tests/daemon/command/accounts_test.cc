@@ -17,7 +17,6 @@ namespace fugo::test {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Numbers that nobody has; the issuing account is not even in the linking group.

@@ -148,13 +148,18 @@ std::optional<Block> decode_symbol(std::string_view text) {
   return symbol;
 }
 
-Status set_time_zone(const std::string& time_zone) {
+Status check_time_zone(const std::string& time_zone) {
   const auto path = std::filesystem::path("/usr/share/zoneinfo") / time_zone;
   std::error_code ignored;
   if (time_zone.empty() || time_zone.front() == '/' || time_zone.find("..") != std::string::npos ||
       !std::filesystem::is_regular_file(path, ignored))
     return fail(ErrorCode::kUsage, "the time zone \"" + time_zone + "\" is not known", "time_zone",
                 "use an IANA name such as Asia/Tokyo, and install tzdata");
+  return {};
+}
+
+Status set_time_zone(const std::string& time_zone) {
+  FUGO_TRY(check_time_zone(time_zone));
   // A daemon that checks its configuration again has threads, beside which TZ must not be written.
   const char* current = std::getenv("TZ");
   if (current != nullptr && time_zone == current) return {};

@@ -31,6 +31,9 @@ void encode_symbol(const Block& symbol, char* to);
 // check character that does not agree.
 [[nodiscard]] std::optional<Block> decode_symbol(std::string_view text);
 
+// check_time_zone: kUsage when the system does not know the IANA time zone. Changes nothing.
+[[nodiscard]] Status check_time_zone(const std::string& time_zone);
+
 // set_time_zone chooses the IANA time zone ("Asia/Tokyo") of format_time and local_day for the
 // whole process; call it before threads start. kUsage when the system does not know the zone.
 [[nodiscard]] Status set_time_zone(const std::string& time_zone);

@@ -115,7 +115,7 @@ Result<Settings> parse_settings(const std::string& text, const std::filesystem::
   Reader reader(settings);
   try {
     const toml::table root = toml::parse(text, file.string());
-    FUGO_TRY(set_time_zone(settings.time_zone));
+    FUGO_TRY(check_time_zone(settings.time_zone));
     reader.read(root);
   } catch (const toml::parse_error& error) {
     reader.mistake(error.source().begin.line, std::string(error.description()));

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "daemon/seeing/log_level.h"
+#include "engine/link/linking.h"
 #include "hsm/token.h"
 
 namespace fugo::daemon {
@@ -66,6 +67,7 @@ struct Settings {
   std::uint32_t reject_limit_percent = 10;
   std::vector<std::string> delete_reasons = {"clerical_error"};  // which is always in it
 
+  engine::LinkingSettings link;  // [linking]: of the installed library
   std::filesystem::path link_usage;  // where processes that link leave their counts
   DaemonSection daemon;
   LogSection log;

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "base/text.h"
-#include "daemon/files/row.h"
 
 namespace fugo::daemon {
 namespace {
@@ -82,9 +81,15 @@ std::string set_zone(const toml::node& node, Settings& settings) {
   const auto value = node.value_exact<std::string>();
   if (!value) return "must be a text in quotation marks";
   // A zone that the system does not know is a mistake of this line, so it is tried here.
-  if (const auto known = set_time_zone(*value); !known) return known.error().what;
+  if (const auto known = check_time_zone(*value); !known) return known.error().what;
   settings.time_zone = *value;
   return {};
+}
+
+bool is_delete_reason(std::string_view text) {
+  return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '_';
+  });
 }
 
 std::string set_reasons(const toml::node& node, Settings& settings) {
@@ -187,6 +192,34 @@ void add_token_rules(std::vector<ConfigRule>& rules, std::string_view name) {
        })});
 }
 
+std::string set_index(const toml::node& node, Settings& settings) {
+  const auto value = node.value_exact<std::string>();
+  if (!value || (*value != "lazy" && *value != "ahead")) return "must be \"lazy\" or \"ahead\"";
+  settings.link.index =
+      *value == "ahead" ? engine::IndexPolicy::kAhead : engine::IndexPolicy::kLazy;
+  return {};
+}
+
+std::string set_index_size(const toml::node& node, Settings& settings) {
+  constexpr std::int64_t kMost = 1 << 24U;  // 16 TiB
+  const auto value = node.value_exact<std::int64_t>();
+  if (!value || *value < 1 || *value > kMost)
+    return fmt::format("must be a whole number from 1 to {}", kMost);
+  settings.link.index_bytes = static_cast<std::size_t>(*value) << 20U;
+  return {};
+}
+
+void add_linking_rules(std::vector<ConfigRule>& rules) {
+  rules.push_back({"linking", "index", false, set_index});
+  rules.push_back({"linking", "index_mib", false, set_index_size});
+  rules.push_back({"linking", "quota_per_day", false,
+                   number_into<std::uint64_t>(
+                       [](Settings& s) -> std::uint64_t& { return s.link.quota_per_day; }, 0,
+                       1'000'000'000'000)});
+  rules.push_back({"linking", "combine", false,
+                   truth_into([](Settings& s) -> bool& { return s.link.combine; })});
+}
+
 using Folder = std::filesystem::path DaemonSection::*;
 using Seconds = std::uint32_t DaemonSection::*;
 
@@ -261,6 +294,7 @@ std::vector<ConfigRule> make_rules() {
   add_token_rules<&Settings::issuing>(rules, "hsm.issuing");
   add_token_rules<&Settings::linking>(rules, "hsm.linking");
   add_token_rules<&Settings::standby>(rules, "hsm.standby");
+  add_linking_rules(rules);
   add_daemon_rules(rules);
   return rules;
 }

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/per_process.h"
 #include "hsm/token.h"
 
 namespace fugo::hsm {
@@ -21,15 +22,13 @@ struct Loaded {
   std::weak_ptr<Module> holders;
 };
 
-// Neither is destroyed, so that no PKCS#11 call can come from a static destructor.
-std::mutex& registry_mutex() {
-  static auto* mutex = new std::mutex;
-  return *mutex;
-}
-std::map<std::string, Loaded>& registry() {
-  static auto* loaded = new std::map<std::string, Loaded>;
-  return *loaded;
-}
+// Registry is never destroyed, so that no PKCS#11 call can come from a static destructor. A forked
+// child has its own: PKCS#11 asks it to call C_Initialize for itself.
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, Loaded> loaded;
+};
+Registry& registry() { return per_process<Registry>(); }
 
 Result<MeteredFunctions> load(const std::string& path) {
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -67,8 +66,9 @@ Status initialise(Loaded& module, const std::string& conf) {
 
 Result<std::shared_ptr<Module>> Module::open(const std::filesystem::path& library,
                                              const std::filesystem::path& softhsm_conf) {
-  const std::lock_guard lock(registry_mutex());
-  Loaded& module = registry()[library.string()];
+  auto& [mutex, loaded] = registry();
+  const std::lock_guard lock(mutex);
+  Loaded& module = loaded[library.string()];
   const std::string conf = softhsm_conf.string();
   const bool same_conf = conf.empty() || conf == module.conf;
   if (auto held = module.holders.lock()) {
@@ -90,8 +90,9 @@ Result<std::shared_ptr<Module>> Module::open(const std::filesystem::path& librar
 }
 
 bool Module::is_foreign() const {
-  const std::lock_guard lock(registry_mutex());
-  return registry()[library_].foreign;
+  auto& [mutex, loaded] = registry();
+  const std::lock_guard lock(mutex);
+  return loaded[library_].foreign;
 }
 
 Status Module::reinitialise(std::uint64_t seen, std::chrono::milliseconds limit) {
@@ -101,8 +102,9 @@ Status Module::reinitialise(std::uint64_t seen, std::chrono::milliseconds limit)
     ~Reopen() { gate.open(); }
   } const reopen{*gate_};
   if (epoch_.load() != seen) return {};
-  const std::lock_guard lock(registry_mutex());
-  Loaded& module = registry()[library_];
+  auto& [mutex, loaded] = registry();
+  const std::lock_guard lock(mutex);
+  Loaded& module = loaded[library_];
   if (module.foreign)
     return fail(ErrorCode::kHsm, "the module was initialised by other code of this process",
                 library_, "it has to be started again for the token to be found");
@@ -119,8 +121,9 @@ Status Module::reinitialise(std::uint64_t seen, std::chrono::milliseconds limit)
 }
 
 void finalize_all() {
-  const std::lock_guard lock(registry_mutex());
-  for (auto& [path, module] : registry()) {
+  auto& [mutex, loaded] = registry();
+  const std::lock_guard lock(mutex);
+  for (auto& [path, module] : loaded) {
     if (!module.initialised) continue;
     module.initialised = false;
     module.metered.functions->C_Finalize(nullptr);

@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/group_share.h"
+#include "base/per_process.h"
 
 namespace fugo::keystore {
 namespace {
@@ -28,10 +29,7 @@ struct Registry {
   std::condition_variable closed;
   std::map<std::pair<dev_t, ino_t>, std::pair<Environment*, std::weak_ptr<Environment>>> open;
 };
-Registry& registry() {
-  static auto* const instance = new Registry;  // never destroyed: environments may outlive statics
-  return *instance;
-}
+Registry& registry() { return per_process<Registry>(); }
 
 Result<std::pair<dev_t, ino_t>> identity(const std::filesystem::path& directory) {
   struct stat info {};

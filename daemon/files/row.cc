@@ -149,12 +149,6 @@ bool accept_quickly(std::string_view line, const RowRules& rules, RequestRow& ro
 
 }  // namespace
 
-bool is_delete_reason(std::string_view text) {
-  return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
-    return is(c, kDigit) || (c >= 'a' && c <= 'z') || c == '_';
-  });
-}
-
 bool check_digit_agrees(const char* digits) {
   // Weights from the left; r = sum mod 11; the digit is 0 if r <= 1, else 11 - r.
   constexpr std::array<unsigned, 10> kWeights = {5, 4, 3, 2, 7, 6, 5, 4, 3, 2};

@@ -35,9 +35,6 @@ inline void wipe_codes(RequestRow& row) {
   wipe(&row.new_code, sizeof(row.new_code));
 }
 
-// is_delete_reason tells whether a text can be a reason for deletion: 1 to 32 of 0-9a-z_.
-[[nodiscard]] bool is_delete_reason(std::string_view text);
-
 // check_digit_agrees computes the last digit of a resident code from the first ten (mod 11, see
 // docs/spec/files.md). `digits` are 11 characters 0 to 9.
 [[nodiscard]] bool check_digit_agrees(const char* digits);

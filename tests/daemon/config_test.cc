@@ -38,6 +38,12 @@ check_digits = false
 reject_limit_rows = 5
 reject_limit_percent = 20
 
+[linking]
+index = "ahead"
+index_mib = 64
+quota_per_day = 7000
+combine = false
+
 [log]
 level = "warning"
 format = "json"
@@ -108,6 +114,22 @@ TEST(Config, LogAndMetrics) {
   EXPECT_EQ(six->metrics.address, "::1");
 }
 
+TEST(Config, Linking) {
+  const auto settings = parse_settings(kGood, "/site/fugo.toml");
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_EQ(settings->link.index, engine::IndexPolicy::kAhead);
+  EXPECT_EQ(settings->link.index_bytes, std::size_t{64} << 20U);
+  EXPECT_EQ(settings->link.quota_per_day, 7000U);
+  EXPECT_FALSE(settings->link.combine);
+}
+
+TEST(Config, ReadingItLeavesTheTimeZoneOfTheProcessAlone) {
+  ::setenv("TZ", "Pacific/Chatham", 1);
+  EXPECT_TRUE(parse_settings(kGood, "/site/fugo.toml"));
+  EXPECT_STREQ(::getenv("TZ"), "Pacific/Chatham");
+  ::unsetenv("TZ");
+}
+
 TEST(Config, MetricsStayOnThisHost) {
   for (const char* address : {"0.0.0.0", "192.0.2.1", "::", "localhost", "128.0.0.1", ""})
     EXPECT_THAT(mistakes(with(kGood, "127.0.0.9", address)),
@@ -134,6 +156,10 @@ TEST(Config, DefaultsAreThoseOfTheReference) {
   EXPECT_EQ(settings->reject_limit_rows, 100U);
   EXPECT_EQ(settings->reject_limit_percent, 10U);
   EXPECT_EQ(settings->threads, 0U);
+  EXPECT_EQ(settings->link.index, engine::IndexPolicy::kLazy);
+  EXPECT_EQ(settings->link.index_bytes, std::size_t{4096} << 20U);
+  EXPECT_EQ(settings->link.quota_per_day, 0U);
+  EXPECT_TRUE(settings->link.combine);
 }
 
 TEST(Config, ARoleWithoutASectionIsNamed) {
@@ -203,6 +229,15 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"Rows", "= 5", "= -5", "line 25: issue.reject_limit_rows must be"},
         Mistake{"ProductionCheckDigits", "\"test\"", "\"production\"",
                 "line 24: issue.check_digits must not be switched off in production"},
+        Mistake{"Index", "\"ahead\"", "\"soon\"",
+                "line 29: linking.index must be \"lazy\" or \"ahead\""},
+        Mistake{"IndexSize", "= 64", "= 0",
+                "line 30: linking.index_mib must be a whole number from 1 to 16777216"},
+        Mistake{"Quota", "7000", "-1", "line 31: linking.quota_per_day must be a whole number"},
+        Mistake{"Combine", "combine = false", "combine = 0",
+                "line 32: linking.combine must be true or false"},
+        Mistake{"UnknownLinkingKey", "quota_per_day", "quota",
+                "line 31: linking.quota is not a known key"},
         Mistake{"Syntax", "threads = 2", "threads = ", "line 11: "},
         Mistake{"SectionIsValue", "[issue]\nsegment_rows = 1000", "[hsm.x]\n", "hsm.x is not a"},
         Mistake{"Twice", "threads = 2", "threads = 2\nthreads = 3", "line 12: "}),

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "api/include/fugo/fugo.h"
+#include "api/use_spooler.h"
 #include "base/secret.h"
 #include "engine/link/linking.h"
 
@@ -34,6 +35,7 @@ struct fugo_linkage {
   pid_t owner = ::getpid();
   fugo::api::OpenHandle counted;  // before the token that `linking` holds: it goes last
   std::unique_ptr<fugo::engine::Linking> linking;
+  std::unique_ptr<fugo::api::UseSpooler> uses;  // of `linking`
 };
 
 namespace fugo::api {

@@ -84,8 +84,7 @@ Result<engine::LinkingSettings> with_options(engine::LinkingSettings settings,
   return settings;
 }
 
-Result<std::unique_ptr<engine::Linking>> open_linking(const char* config_path,
-                                                      const fugo_options* options) {
+Status open_parts(const char* config_path, const fugo_options* options, fugo_linkage& made) {
   const auto given =
       config_path == nullptr ? std::nullopt : std::optional<std::string>(config_path);
   FUGO_ASSIGN(const auto settings, daemon::load_settings(daemon::settings_path(given)));
@@ -93,15 +92,16 @@ Result<std::unique_ptr<engine::Linking>> open_linking(const char* config_path,
   set_lock_policy(settings.lock_memory);
   FUGO_ASSIGN(auto site,
               daemon::open_site(settings, hsm::TokenRole::kLinking, keystore::Access::kRead));
-  return engine::Linking::open(std::move(site), link);
+  FUGO_ASSIGN(made.linking, engine::Linking::open(std::move(site), link));
+  FUGO_ASSIGN(made.uses, UseSpooler::start(*made.linking, settings.link_usage));
+  return {};
 }
 
 fugo_status open_handle(const char* config_path, const fugo_options* options, fugo_linkage** handle,
                         fugo_error* error) {
   auto made = std::make_unique<fugo_linkage>();
-  auto linking = open_linking(config_path, options);
-  if (!linking) return give(error, linking.error());
-  made->linking = std::move(*linking);
+  if (const auto opened = open_parts(config_path, options, *made); !opened)
+    return give(error, opened.error());
   *handle = made.release();
   return give(error, FUGO_OK, "");
 }
@@ -206,7 +206,8 @@ fugo_status fugo_health(fugo_linkage* handle, fugo_health_report* report) noexce
     report->index_evictions = health.index_evictions;
     report->combined_calls = health.combined_calls;
     report->combined_runs = health.combined_runs;
-    copy_text(health.last_error, report->last_error);
+    copy_text(health.last_error.empty() ? handle->uses->last_error() : health.last_error,
+              report->last_error);
     return FUGO_OK;
   });
 }

@@ -14,6 +14,7 @@ pkg_check_modules(P11KIT REQUIRED IMPORTED_TARGET p11-kit-1)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(UCHARDET REQUIRED IMPORTED_TARGET uchardet)
+find_package(Doxygen) # for the target apidoc alone
 if(FUGO_TESTS)
   find_package(GTest REQUIRED)
   pkg_check_modules(BOTAN REQUIRED IMPORTED_TARGET botan-2)

@@ -216,6 +216,8 @@ void add_linking_rules(std::vector<ConfigRule>& rules) {
                    number_into<std::uint64_t>(
                        [](Settings& s) -> std::uint64_t& { return s.link.quota_per_day; }, 0,
                        1'000'000'000'000)});
+  rules.push_back({"linking", "usage", false,
+                   path_into([](Settings& s) -> std::filesystem::path& { return s.link_usage; })});
   rules.push_back({"linking", "combine", false,
                    truth_into([](Settings& s) -> bool& { return s.link.combine; })});
 }
@@ -278,8 +280,6 @@ std::vector<ConfigRule> make_rules() {
       {"issue", "reject_limit_percent", false,
        number_into<std::uint32_t>(
            [](Settings& s) -> std::uint32_t& { return s.reject_limit_percent; }, 0, 100)},
-      {"linking", "usage", false,
-       path_into([](Settings& s) -> std::filesystem::path& { return s.link_usage; })},
       {"log", "level", false,
        word_into<parse_log_level, LogLevel>([](Settings& s) -> LogLevel& { return s.log.level; })},
       {"log", "format", false,

@@ -41,6 +41,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** @cond */
 #if defined(__GNUC__)
 #define FUGO_API __attribute__((visibility("default")))
 #else
@@ -53,6 +54,7 @@ extern "C" {
 #else
 #define FUGO_NOEXCEPT
 #endif
+/** @endcond */
 
 /** Version of this header; fugo_version() is that of the library. */
 #define FUGO_HEADER_VERSION "0.1.0"
@@ -133,22 +135,24 @@ typedef struct fugo_health_report {
   uint64_t index_evictions; /**< tables that went because memory was full */
   uint64_t combined_calls;  /**< calls of few items that were put together with others ... */
   uint64_t combined_runs;   /**< ... and how often they went to token and ledger together */
-  char last_error[1024];    /**< of token, ledger or tables; empty: none so far */
+  char last_error[1024]; /**< of token, ledger, tables or the counts of uses; empty: none so far */
 } fugo_health_report;
 
-/** Initialisers: `fugo_error error = FUGO_ERROR_INIT;` @{ */
+/** `fugo_error error = FUGO_ERROR_INIT;` */
 #define FUGO_ERROR_INIT \
   { sizeof(fugo_error), 0, "" }
+/** `fugo_options options = FUGO_OPTIONS_INIT;`: all as the configuration says. */
 #define FUGO_OPTIONS_INIT \
   { sizeof(fugo_options), FUGO_INDEX_CONFIGURED, 0 }
+/** `fugo_health_report report = FUGO_HEALTH_INIT;` */
 #define FUGO_HEALTH_INIT \
   { sizeof(fugo_health_report), 0, 0, 0, 0, 0, 0, 0, "" }
-/** @} */
 
 /**
  * Opens the ledger that a configuration names, in the linking role: the configuration needs
  * `[hsm.linking]` and no other token. The process needs to read the ledger's directory and to write
- * its `lock.mdb`. Where the configuration names a `softhsm2.conf` (trial tokens), the variable
+ * its `lock.mdb`, and to make files in the folder `linking.usage`, where it leaves counts of uses
+ * for the daemon. Where the configuration names a `softhsm2.conf` (trial tokens), the variable
  * `SOFTHSM2_CONF` of the process is set: open before other threads start.
  *
  * @param config_path path of `fugo.toml`; NULL: `$FUGO_CONFIG`, else `./fugo.toml`

@@ -184,6 +184,7 @@ Result<SecretArray<keystore::PersonRecord>> ChangePeople::records_of(
   std::sort(order.begin(), order.end(),
             [&](std::uint32_t a, std::uint32_t b) { return ids[a] < ids[b]; });
   std::vector<PersonId> sorted;
+  sorted.reserve(order.size());
   for (const std::uint32_t i : order) sorted.push_back(ids[i]);
   FUGO_ASSIGN(auto read, SecretArray<keystore::PersonRecord>::create(sorted.size()));
   FUGO_TRY(snapshot.read_people(site_->active_generation().number, sorted, read.span()));

@@ -9,7 +9,6 @@
 namespace fugo::test {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
@@ -103,6 +102,7 @@ TEST_F(UsesTest, ManyFilesAreAFewEntriesThatFit) {
   write_file(site_.scratch() / "more.csv", registry);
   ASSERT_EQ(site_.run({"agency", "import", (site_.scratch() / "more.csv").string()}).exit_code, 0);
   std::vector<LinkUse> counts;
+  counts.reserve(codes.size());
   for (const auto& code : codes) counts.push_back({code, 999'999'999'999, 999'999'999'999});
   for (int i = 0; i < 100; ++i) leave(counts);  // two files each
   RunningDaemon fugod(site_);

@@ -36,7 +36,10 @@ void log_to_standard_error() {
   spdlog::set_default_logger(std::move(logger));
 }
 
-void build(CLI::App& app, Context& context) {
+}  // namespace
+
+void add_command_line(CLI::App& app, Context& context) {
+  app.description(kDescription);
   app.require_subcommand(1);
   app.fallthrough();  // global options are understood behind the command too
   app.footer(kFooter);
@@ -50,6 +53,8 @@ void build(CLI::App& app, Context& context) {
   // Commands are offered in the order in which people meet them.
   for (const auto add : kCommands) add(app, context);
 }
+
+namespace {
 
 int print_outcome(const Outcome& outcome, const Context& context) {
   if (context.json)
@@ -87,8 +92,8 @@ int run_command(Context& context) {
 int run_application(int argc, const char* const* argv) {
   log_to_standard_error();
   Context context;
-  CLI::App app(kDescription, "fugo");
-  build(app, context);
+  CLI::App app("", "fugo");
+  add_command_line(app, context);
   // Where the arguments are wrong, --json may not have been read yet.
   const bool json_asked =
       std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--json"; });

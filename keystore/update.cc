@@ -108,14 +108,17 @@ Result<JobNumber> SmallRowUpdate::put_job(const JobRow& job) {
     if (known)
       return refused("request " + row.id + " is known already", Table::kJobs,
                      "give the request another id");
-    row.number = state_.next_job++;
-    FUGO_TRY(writer_.put(id_key, JobIdRow{row.number}));
   } else if (!known || known->number != row.number) {
     return fail(ErrorCode::kInternal, "a job's number and id do not belong together", "put_job");
   }
+  // Before anything is put: an update may go on, and be committed, after a refusal.
+  if (still_to_do(row.state) && state_.open_job != 0 && state_.open_job != row.number)
+    return refused("another job is unfinished", Table::kJobs, "let it finish first");
+  if (row.number == 0) {
+    row.number = state_.next_job++;
+    FUGO_TRY(writer_.put(id_key, JobIdRow{row.number}));
+  }
   if (still_to_do(row.state)) {
-    if (state_.open_job != 0 && state_.open_job != row.number)
-      return refused("another job is unfinished", Table::kJobs, "let it finish first");
     state_.open_job = row.number;
   } else if (state_.open_job == row.number) {
     state_.open_job = 0;

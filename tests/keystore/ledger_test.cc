@@ -190,7 +190,9 @@ TEST(Ledger, KnowsJobsByIdAndNumber) {
   EXPECT_EQ((*update)->put_job(other).error().code, ErrorCode::kInternal);
   ASSERT_OK((*update)->commit());
   EXPECT_EQ((*ledger)->find_job("J1")->value(), job);
-  EXPECT_FALSE((*ledger)->find_job("J2")->has_value());
+  const auto nobody = (*ledger)->find_job("J2");
+  ASSERT_OK(nobody);
+  EXPECT_FALSE(nobody->has_value());
   EXPECT_EQ(*(*ledger)->job(1), job);
   EXPECT_EQ((*ledger)->jobs()->size(), 1U);
 }

@@ -158,7 +158,15 @@ tl::unexpected<Error> Environment::begin_error(const char* what, int code) const
 std::uint64_t Environment::last_transaction() const {
   MDB_envinfo info{};
   ::mdb_env_info(env_, &info);  // reads the meta pages in the map; fails for a null pointer only
-  return info.me_last_txnid;
+  // A commit shows in the meta page while that is still being synced, and only then are readers
+  // given it: what counts is what a reader was given.
+  if (info.me_last_txnid == given_.load()) return info.me_last_txnid;
+  MDB_txn* txn = nullptr;
+  if (::mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn) != 0) return info.me_last_txnid;
+  const std::uint64_t given = ::mdb_txn_id(txn);
+  ::mdb_txn_abort(txn);
+  given_.store(given);
+  return given;
 }
 
 Environment::~Environment() {

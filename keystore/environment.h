@@ -52,7 +52,8 @@ class Environment {
   [[nodiscard]] MDB_dbi dbi() const { return dbi_; }
   [[nodiscard]] bool writable() const { return writable_; }
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
-  // last_transaction is the id of the last committed write transaction, of any process.
+  // last_transaction is the id of the newest write transaction, of any process, that a reader who
+  // begins now is sure to see.
   [[nodiscard]] std::uint64_t last_transaction() const;
   [[nodiscard]] const CommitTimes& commit_times() const { return commit_times_; }
 
@@ -75,6 +76,7 @@ class Environment {
   std::atomic<std::thread::id> writer_{};
   mutable std::mutex failure_mutex_;
   CommitTimes commit_times_;
+  mutable std::atomic<std::uint64_t> given_{0};  // the newest transaction that a reader was given
   std::optional<Error> failure_;  // of the first commit that failed; guarded by failure_mutex_
 };
 

@@ -120,8 +120,8 @@ class Ledger {
   [[nodiscard]] virtual std::shared_ptr<const LedgerKeys> keys() const = 0;
   [[nodiscard]] virtual std::shared_ptr<const ContentDigest> content_digest() const = 0;
 
-  // last_transaction changes with each commit of any process, and with nothing else. No transaction
-  // is begun for it: cheap enough to be asked at every call.
+  // last_transaction changes with each commit of any process, and with nothing else; whoever reads
+  // after it sees at least that commit. Cheap enough to be asked at every call.
   [[nodiscard]] virtual std::uint64_t last_transaction() const = 0;
   [[nodiscard]] virtual Result<LedgerState> state() const = 0;
   [[nodiscard]] virtual Result<std::vector<Agency>> agencies() const = 0;

@@ -151,6 +151,22 @@ TEST_F(Items, APersonIsOneOfItsHandleAlone) {
   fugo_close(other);
 }
 
+TEST_F(Items, WhatOtherProcessesDoIsSeenAtOnce) {
+  const char* second = site_.symbol("131016", 2).c_str();
+  EXPECT_EQ(link(chiyoda_, second, naha_, nullptr), FUGO_NOT_ISSUED);
+  site_.issue_second_at_naha();
+  std::string linked;
+  fugo_health_report report = FUGO_HEALTH_INIT;
+  EXPECT_EQ(link(chiyoda_, second, naha_, &linked), FUGO_OK)
+      << (fugo_health(handle_, &report), report.last_error);
+  EXPECT_EQ(linked, site_.symbol("472018", 2));
+  ASSERT_EQ(site_.site().run({"freeze", "link", "--reason", "test"}).exit_code, 0);
+  EXPECT_EQ(link(chiyoda_, second, naha_, &linked), FUGO_FROZEN);
+  EXPECT_EQ(linked, "");
+  ASSERT_EQ(site_.site().run({"thaw", "link"}).exit_code, 0);
+  EXPECT_EQ(link(chiyoda_, second, naha_, nullptr), FUGO_OK);
+}
+
 TEST_F(Items, UsesAreLeftForTheDaemon) {
   for (int i = 0; i < 3; ++i) link(chiyoda_, site_.symbol("131016", 1).c_str(), naha_, nullptr);
   link(chiyoda_, site_.symbol("131016", 2).c_str(), naha_, nullptr);

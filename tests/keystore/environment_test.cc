@@ -84,6 +84,32 @@ TEST(Environment, AReaderKeepsWhatItSaw) {
   EXPECT_EQ(as_text((*later)->get(as_bytes("a"))->value()), "2");
 }
 
+// LMDB shows a commit in its meta page before readers are given it.
+TEST(Environment, WhoReadsAfterTheLastTransactionSeesIt) {
+  constexpr std::uint64_t kCommits = 200;
+  const LedgerPlace place;
+  const auto environment = Environment::open(place.directory, OpenMode::kCreate);
+  ASSERT_OK(environment);
+  put(*environment, "count", "0");
+  const std::uint64_t first = (*environment)->last_transaction();
+  std::thread writer([&] {
+    for (std::uint64_t i = 1; i <= kCommits; ++i) put(*environment, "count", std::to_string(i));
+  });
+  std::uint64_t seen = 0;
+  while (seen < kCommits) {
+    const std::uint64_t promised = (*environment)->last_transaction() - first;
+    const auto transaction = ReadTransaction::begin(*environment);
+    if (!transaction) break;
+    const auto value = (*transaction)->get(as_bytes("count"));
+    if (!value || !*value) break;
+    seen = std::stoull(std::string(as_text(**value)));
+    EXPECT_GE(seen, promised);
+  }
+  writer.join();
+  EXPECT_EQ(seen, kCommits);
+  EXPECT_EQ((*environment)->last_transaction(), first + kCommits);
+}
+
 TEST(Environment, FindsAFileThatWasCutOff) {
   const LedgerPlace place;
   {

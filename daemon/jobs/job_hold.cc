@@ -24,11 +24,13 @@ Status Job::foresee() {
   if (survey_.rows < limit || too_many_rejects()) return {};
   FUGO_ASSIGN(const bool worth_it, may_find_rejects(limit - rejects_of_file_));
   if (!worth_it) return {};
-  return find_rejects([this](const Reject& reject) -> Status {
+  FUGO_TRY(find_rejects([this](const Reject& reject) -> Status {
     ++of_ledger_;
     ++foreseen_[static_cast<std::size_t>(reject.reason)];
     return {};
-  });
+  }));
+  job_.count_existing = 0;  // a deletion counts here whom it would delete: nobody is yet
+  return {};
 }
 
 std::vector<Need> Job::needs() const {

@@ -61,7 +61,6 @@ Status UsageCollector::collect(keystore::Ledger& ledger) {
   for (const auto& agency : agencies) codes.insert(agency.code);
   std::vector<UseFile> files;
   for (const auto& name : found) {
-    if (stuck_.count(name) != 0) continue;
     auto file = read(name, codes);
     if (file)
       files.push_back(std::move(*file));
@@ -84,7 +83,8 @@ Result<std::vector<std::string>> UsageCollector::names() const {
        at.increment(error)) {
     auto name = at->path().filename().string();
     if (name.rfind(".use-", 0) == 0) remove_if_old(at->path());
-    if (name.front() != '.') names.push_back(std::move(name));
+    // Those that are stuck do not count, or enough of them would keep all others waiting.
+    if (name.front() != '.' && stuck_.count(name) == 0) names.push_back(std::move(name));
   }
   if (error && error.value() != ENOENT)
     return fail_errno("cannot list the folder", folder_.string(), error.value());

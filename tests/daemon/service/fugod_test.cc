@@ -154,6 +154,28 @@ TEST(Fugod, HoldsWhatNeedsAnApproval) {
   EXPECT_THAT(acts(site, "job.refuse"), ElementsAre(HasSubstr("wrong file")));
 }
 
+// Whom a deletion would delete is found out for the limit on rejects: they are not counted as
+// deleted for that.
+TEST(Fugod, AHeldDeletionHasDeletedNobody) {
+  const TestSite site;
+  set_small_limits(site);
+  RunningDaemon daemon(site);
+  drop(site, "a", request("PLAIN"));
+  ASSERT_TRUE(wait_for([&] { return answered(site, "PLAIN"); })) << daemon.log();
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (std::size_t i = 0; i < 10; ++i) rows.emplace_back(resident_code(i), "clerical_error");
+  drop(site, "b", kind_text("GONE", "delete", rows));
+  ASSERT_TRUE(wait_for([&] { return !entries(folder(site, "held")).empty(); })) << daemon.log();
+  const auto deleted = [&] {
+    return site.run({"--json", "status"}).json()["jobs"].back()["deleted"].get<int>();
+  };
+  EXPECT_EQ(deleted(), 0);
+  ASSERT_EQ(site.run({"jobs", "approve", "GONE"}).exit_code, 0);
+  ASSERT_TRUE(wait_for([&] { return answered(site, "GONE"); })) << daemon.log();
+  EXPECT_EQ(deleted(), 10);
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
 TEST(Fugod, IsTheOnlyWriter) {
   const TestSite site;
   RunningDaemon daemon(site);

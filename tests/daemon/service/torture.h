@@ -18,6 +18,7 @@ struct TortureOptions {
 // TortureReport is what was done; `fault` says what came out wrong, and is empty when all is well.
 struct TortureReport {
   std::uint64_t kills = 0, rounds = 0, starts = 0;
+  std::uint64_t kills_of_idle = 0;  // after all was done, when there is nothing to lose
   std::map<std::string, std::uint64_t> kills_by_moment;  // what was going on
   double seconds = 0;
   std::string fault;
@@ -25,10 +26,10 @@ struct TortureReport {
   [[nodiscard]] std::string text(const TortureOptions& options) const;
 };
 
-// torture kills fugod at random moments until there were as many kills as asked for, and then to
-// the end of the round. In every round the same files are dropped; answers, record aliases,
-// refusals, the content's digest and the journal must be those of the undisturbed run, and nothing
-// may be left over; fugo verify must find nothing. The first fault ends it.
+// torture kills fugod at random moments of its work until there were as many kills as asked for,
+// and then to the end of the round. In every round the same files are dropped; answers, record
+// aliases, refusals, the content's digest and the journal must be those of the undisturbed run, and
+// nothing may be left over; fugo verify must find nothing. The first fault ends it.
 [[nodiscard]] TortureReport torture(const TortureOptions& options);
 
 }  // namespace fugo::test

@@ -137,5 +137,17 @@ TEST_F(UsesTest, ThatAreNotAsTheyMustBeAreMovedAside) {
   EXPECT_EQ(fugod.stop(), 0);
 }
 
+// Names that are too long to be moved aside stay, however many there are.
+TEST_F(UsesTest, ThatCannotBeMovedAsideKeepNobodyWaiting) {
+  leave({});  // makes the folder
+  for (int i = 0; i < 2000; ++i)
+    write_file(uses() / (std::to_string(1000 + i) + std::string(246, 'x')), "x");
+  for (int i = 0; i < 40; ++i) leave({{"131016", 7, 5}});  // wherever among them the folder has it
+  RunningDaemon fugod(site_);
+  ASSERT_TRUE(wait_for([&] { return asked("131016") == 280; })) << fugod.log();
+  EXPECT_EQ(fugod.stop(), 0);
+  EXPECT_EQ(entries(uses()).size(), 2000U);
+}
+
 }  // namespace
 }  // namespace fugo::test

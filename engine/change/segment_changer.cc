@@ -13,7 +13,6 @@ namespace fugo::engine {
 namespace {
 
 using keystore::AgencyNumber;
-using keystore::kNoPerson;
 using keystore::PersonId;
 
 // A pair before it is made: the move and the agency.

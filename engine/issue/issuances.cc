@@ -7,7 +7,6 @@
 namespace fugo::engine {
 namespace {
 
-using keystore::IssuedKey;
 using keystore::PersonId;
 
 constexpr std::size_t kLookUpGrain = 32 * 1024;

@@ -280,7 +280,7 @@ void LinkWork::look_into_tables_of_to(std::span<LinkAsk> asks) {
     LinkAsk& ask = asks[by_agency_[i].row];
     bool issued = false;
     held.table->find(ask.linked, [&](PersonId id) { issued = issued || id == ask.id; });
-    if (!issued && !held.current) continue;
+    if (!issued && !held.exact) continue;
     to_known_[by_agency_[i].row] = 1;
     if (!issued) settle(ask, LinkStatus::kNotIssued);
   }

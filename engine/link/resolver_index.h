@@ -36,6 +36,8 @@ class ResolverIndex {
   struct Held {
     std::shared_ptr<const SymbolTable> table;
     bool current = false;
+    // It knows the view's and nothing later: a newer one may lack people who were deleted since.
+    bool exact = false;
   };
 
   // table gives an agency's table, built first where there is none. kRefused when it does not fit
@@ -80,7 +82,8 @@ class ResolverIndex {
     }
     [[nodiscard]] Held held(const LinkView& view) const {
       const std::lock_guard lock(mutex);
-      return {table, table && transaction >= view.transaction};
+      return {table, table && transaction >= view.transaction,
+              table && transaction == view.transaction};
     }
     void brought_to(std::uint64_t of_transaction) {
       const std::lock_guard lock(mutex);

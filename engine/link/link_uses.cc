@@ -5,7 +5,11 @@
 namespace fugo::engine {
 
 LinkUses::LinkUses(std::uint64_t quota_per_day)
-    : quota_per_day_(quota_per_day), counts_(std::make_unique<Counts[]>(kNumbers)) {}
+    : quota_per_day_(quota_per_day),
+      counts_(std::make_unique<Counts[]>(kNumbers)),
+      checked_(unix_now()),
+      // So that no thread counts while another is still beginning the first day.
+      day_(local_day(checked_)) {}
 
 void LinkUses::start_day_if_new() {
   const std::int64_t now = unix_now();

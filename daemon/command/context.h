@@ -28,7 +28,7 @@ enum class ExitCode : int {
 [[nodiscard]] ExitCode exit_code_of(ErrorCode code);
 
 // Outcome is a command's result in both forms; one of them is printed on standard output.
-struct Outcome {  // NOLINT(bugprone-exception-escape): the JSON library asserts in its moves
+struct Outcome {     // NOLINT(bugprone-exception-escape): the JSON library asserts in its moves
   Json document;     // with --json
   std::string text;  // without; ends with a line feed unless empty
   ExitCode exit_code = ExitCode::kDone;

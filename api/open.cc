@@ -36,6 +36,7 @@ fugo_status status_of(ErrorCode code) {
       return FUGO_UNAVAILABLE;
     case ErrorCode::kDamaged:
       return FUGO_DAMAGED;
+    case ErrorCode::kStale:  // mended by the library itself
     case ErrorCode::kInternal:
       break;
   }

@@ -16,6 +16,7 @@ enum class ErrorCode : std::uint8_t {
   kUsage,     // wrong usage or configuration (exit 2)
   kHsm,       // the HSM is not available; running it again goes on (exit 4)
   kDamaged,   // ledger or journal do not hold together (exit 5)
+  kStale,     // what was opened is not what is there any more: open it again (exit 1)
   kInternal,  // a mistake in fugo itself (exit 1)
 };
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <system_error>
 
 #include "base/parallel.h"
@@ -64,6 +65,13 @@ Result<std::vector<FileRow>> write_segment_files(const BulkPlace& place, FileNum
     return tl::unexpected<Error>(std::move(written).error());
   }
   return rows;
+}
+
+bool is_staged_file(const std::filesystem::path& name) {
+  const std::string text = name.stem().string();
+  FileNumber number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && number >= kFirstStagedFile;
 }
 
 void remove_bulk_files(const BulkPlace& place, std::span<const FileRow> rows) {

@@ -29,6 +29,9 @@ inline constexpr std::uint64_t kMaxPersonsInFile = 1U << 20U;
 // bulk_file_name is the name within the directory: "0000000001.fugo".
 [[nodiscard]] std::string bulk_file_name(FileNumber number);
 
+// is_staged_file tells whether a file of this name is a regeneration's.
+[[nodiscard]] bool is_staged_file(const std::filesystem::path& name);
+
 // SegmentFiles is what one segment adds. People's ids follow on from first_id; index is ascending
 // by (digest, id), issued by (agency, id), both without repeats (kInternal otherwise).
 struct SegmentFiles {

@@ -192,7 +192,7 @@ Status FileSnapshot::read_people(Generation generation, std::span<const PersonId
   PeopleReader reader(files_of(people_files_, generation));
   for (std::size_t i = 0; i < sorted_ids.size(); ++i) {
     FUGO_TRY(reader.read(sorted_ids[i], records[i]));
-    if (any_patched()) apply_patches(generation, sorted_ids[i], records.subspan(i, 1));
+    if (any_patched()) apply_patches(sorted_ids[i], records.subspan(i, 1));
   }
   return {};
 }
@@ -204,17 +204,15 @@ Status FileSnapshot::read_people_range(Generation generation, PersonId first,
     return fail(ErrorCode::kDamaged, "ids beyond the last possible one", "person files");
   for (std::size_t i = 0; i < records.size(); ++i)
     FUGO_TRY(reader.read(first + static_cast<PersonId>(i), records[i]));
-  apply_patches(generation, first, records);
+  apply_patches(first, records);
   return {};
 }
 
-void FileSnapshot::apply_patches(Generation generation, PersonId first,
-                                 std::span<PersonRecord> records) const {
+void FileSnapshot::apply_patches(PersonId first, std::span<PersonRecord> records) const {
   const std::span<const PersonPatch> all = patches();
   auto patch = std::lower_bound(all.begin(), all.end(), first,
                                 [](const PersonPatch& p, PersonId id) { return p.id < id; });
   for (; patch != all.end() && patch->id - first < records.size(); ++patch) {
-    if (patch->generation != generation) continue;
     PersonRecord& record = records[patch->id - first];
     record.state = patch->state;
     record.predecessor = patch->predecessor;

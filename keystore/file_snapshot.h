@@ -55,7 +55,7 @@ class FileSnapshot final : public Snapshot {
   [[nodiscard]] const Files& files_of(const std::map<Generation, Files>& by_generation,
                                       Generation generation) const;
   [[nodiscard]] const PersonPatch* last_patch_of(PersonId id) const;
-  void apply_patches(Generation generation, PersonId first, std::span<PersonRecord> records) const;
+  void apply_patches(PersonId first, std::span<PersonRecord> records) const;
 
   std::vector<FileRow> rows_;
   std::shared_ptr<const PatchTable> patches_;  // never null

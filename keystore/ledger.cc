@@ -60,8 +60,8 @@ void remove_ledger(const fs::path& directory) {
 
 }  // namespace
 
-Result<UniqueFd> take_writer_lock(const fs::path& directory) {
-  const fs::path path = directory / kWriterLock;
+Result<UniqueFd> take_lock(const fs::path& directory, const char* name, const std::string& busy) {
+  const fs::path path = directory / name;
   FUGO_ASSIGN(UniqueFd fd, open_file(path, O_RDWR | O_CREAT, 0600));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return fail_errno("cannot lock", path.string(), errno);
@@ -70,12 +70,15 @@ Result<UniqueFd> take_writer_lock(const fs::path& directory) {
     std::string pid(holder.data(), length > 0 ? static_cast<std::size_t>(length) : 0);
     if (!pid.empty() && pid.back() == '\n') pid.pop_back();
     return fail(ErrorCode::kRefused,
-                "another process has the ledger open for writing" +
-                    (pid.empty() ? std::string() : " (process " + pid + ")"),
-                directory.string(), "wait until it has finished, or stop it");
+                busy + (pid.empty() ? std::string() : " (process " + pid + ")"), directory.string(),
+                "wait until it has finished, or stop it");
   }
   FUGO_TRY(write_pid(fd.get(), path));
   return fd;
+}
+
+Result<UniqueFd> take_writer_lock(const fs::path& directory) {
+  return take_lock(directory, kWriterLock, "another process has the ledger open for writing");
 }
 
 Result<StoredHeader> load_header(const std::shared_ptr<Environment>& environment) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,7 +21,7 @@
 namespace fugo::keystore {
 
 // kSchemaVersion: a ledger that says another is refused, in both directions.
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 // LedgerHeader is the only row that is not sealed: what is needed to get the data key.
 struct LedgerHeader {
@@ -48,6 +49,7 @@ enum class Access : std::uint8_t {
 // SegmentData is everything that one segment of a job adds. Spans must live until the commit.
 struct SegmentData {
   SegmentRow row;                        // number must be LedgerState::next_segment
+  Generation linkage_generation = 1;     // of the job's generation: people start from it
   JobRow job;                            // with its progress after this segment
   std::span<const PersonRecord> people;  // ids follow on from LedgerState::next_person
   std::span<const IndexEntry> index;     // sorted
@@ -66,6 +68,7 @@ struct DeletionData {
   std::span<const PersonId> people;  // ascending, without repeats: everybody who goes
   std::uint64_t issuances = 0;       // that go with them
   DigestSum people_digest, issued_digest, times_digest;  // to be subtracted
+  std::map<Generation, std::uint64_t> starters;          // the people by where they start from
   // The state that this was made from: kRefused when people came or went since.
   SegmentNumber next_segment = 1;
   PersonId deleted_people = 0;
@@ -90,6 +93,13 @@ class Update {
   // (paused, cancelled, approved_by) stays as the ledger has it. kRefused when the job was
   // cancelled. commit_segment puts its job in this way.
   [[nodiscard]] virtual Result<JobNumber> put_progress(const JobRow& job) = 0;
+  // put_run: number 0 is a new regeneration (number and id are given). Until it is finished or
+  // aborted it is LedgerState::open_run, which must be free (kRefused).
+  [[nodiscard]] virtual Result<RunRow> put_run(const RunRow& run) = 0;
+  [[nodiscard]] virtual Status put_run_agency(const RunAgencyRow& row) = 0;
+  // erase_files takes the person and index files of a linkage generation out of the manifest and
+  // returns their rows: to be unlinked after the commit, see Staging::unlink.
+  [[nodiscard]] virtual Result<std::vector<FileRow>> erase_files(Generation generation) = 0;
   [[nodiscard]] virtual Status add_stats(std::span<const StatRow> rows) = 0;
   [[nodiscard]] virtual Status append_journal(const Actor& actor, const std::string& act,
                                               const std::string& details_json) = 0;
@@ -131,6 +141,9 @@ class Ledger {
   [[nodiscard]] virtual Result<std::optional<JobRow>> find_job(const std::string& id) const = 0;
   [[nodiscard]] virtual Result<JobRow> job(JobNumber number) const = 0;
   [[nodiscard]] virtual Result<std::vector<SegmentRow>> segments() const = 0;
+  [[nodiscard]] virtual Result<std::vector<RunRow>> runs() const = 0;
+  // run_agencies are the agencies' parts of one run, by number; 0 is the site's own.
+  [[nodiscard]] virtual Result<std::vector<RunAgencyRow>> run_agencies(RunNumber run) const = 0;
   [[nodiscard]] virtual Result<std::vector<StatRow>> stats() const = 0;
   // journal reads entries [first, first + limit) by sequence, which counts from 0; fewer at the
   // end. The chain is checked from `first` on, and to the head when the end is reached.

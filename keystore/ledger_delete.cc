@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 #include "base/file.h"
 #include "base/parallel.h"
@@ -21,11 +22,23 @@ Status people_changed(const DeletionData& data, const LedgerState& state) {
               "nothing was applied; run it again");
 }
 
-// The files must have held just what the caller found by other means: one record and one index
-// entry of each person and generation, and the issuances.
-Status check_erased(const DeletionData& data, std::uint64_t generations, const ErasedFiles& files) {
-  const std::uint64_t expected = data.people.size() * generations;
-  if (files.people == expected && files.index_entries == expected &&
+// Every generation, also one that a regeneration has written only in part, has a record and an
+// index entry of each person up to the last one that it holds.
+std::uint64_t records_of(const std::vector<FileRow>& rows, std::span<const PersonId> people) {
+  std::map<Generation, std::uint64_t> held;
+  for (const FileRow& row : rows)
+    if (row.kind == FileKind::kPerson)
+      held[row.generation] = std::max(held[row.generation], row.first_id + row.entries);
+  std::uint64_t records = 0;
+  for (const auto& [generation, end] : held)
+    records += static_cast<std::uint64_t>(std::lower_bound(people.begin(), people.end(), end) -
+                                          people.begin());
+  return records;
+}
+
+// The files must have held just what the caller found by other means.
+Status check_erased(const DeletionData& data, std::uint64_t records, const ErasedFiles& files) {
+  if (files.people == records && files.index_entries == records &&
       files.issuances == data.issuances)
     return {};
   return fail(ErrorCode::kDamaged,
@@ -36,14 +49,8 @@ Status check_erased(const DeletionData& data, std::uint64_t generations, const E
               kWhere, "nothing was applied; run fugo verify");
 }
 
-std::uint64_t generations_of(const std::vector<FileRow>& rows) {
-  std::vector<Generation> seen;
-  for (const FileRow& row : rows)
-    if (row.kind == FileKind::kPerson &&
-        std::find(seen.begin(), seen.end(), row.generation) == seen.end())
-      seen.push_back(row.generation);
-  return seen.size();
-}
+// A regeneration may have written files meanwhile: then what was prepared is not all.
+bool is_stale(const Status& status) { return !status && status.error().code == ErrorCode::kStale; }
 
 }  // namespace
 
@@ -65,34 +72,47 @@ Status LedgerImpl::commit_deletion(const DeletionData& data) {
   // Nothing is merged while files are written anew: merging is started under this lock only.
   const std::lock_guard lock(segment_mutex_);
   merger_.settle();
+  constexpr int kTries = 8;
+  for (int attempt = 1;; ++attempt) {
+    ErasedFiles files;
+    const Status done = try_deletion(data, files);
+    if (is_stale(done) && attempt < kTries) continue;
+    FUGO_TRY(done);
+    return unlink_erased(files);
+  }
+}
+
+Status LedgerImpl::try_deletion(const DeletionData& data, ErasedFiles& files) {
   FUGO_ASSIGN(const LedgerState before, state());
   FUGO_TRY(check_deletion(data, before));
   FUGO_ASSIGN(const auto rows, catalogue_.manifest());
-  ErasedFiles files;
   if (!data.people.empty()) {
     const IdSet ids(data.people, before.next_person);
     FUGO_ASSIGN(files, write_without(catalogue_.place(), rows, ids,
                                      catalogue_.take_numbers(rows.size()), hardware_threads()));
-    if (auto right = check_erased(data, generations_of(rows), files); !right) {
+    if (auto right = check_erased(data, records_of(rows, data.people), files); !right) {
       remove_bulk_files(catalogue_.place(), files.new_files);
       return right;
     }
   }
-  FUGO_TRY(commit_erased(data, files));
-  return unlink_erased(files);
+  return commit_erased(data, rows, files);
 }
 
-Status LedgerImpl::commit_erased(const DeletionData& data, const ErasedFiles& files) {
+Status LedgerImpl::commit_erased(const DeletionData& data, const std::vector<FileRow>& rows,
+                                 const ErasedFiles& files) {
   const auto prepare = [&]() -> Result<std::unique_ptr<SmallRowUpdate>> {
     FUGO_ASSIGN(auto update, SmallRowUpdate::begin(parts_.environment, parts_.sealer));
     LedgerState& state = update->state();
     FUGO_TRY(people_changed(data, state));
+    FUGO_TRY(update->check_manifest(rows));
     for (const FileRow& row : files.old_files) FUGO_TRY(update->erase_file(row));
     for (const FileRow& row : files.new_files) {
       FUGO_TRY(update->put_file(row));
       state.next_file = std::max(state.next_file, row.number + 1);
     }
     for (const PersonId id : data.people) FUGO_TRY(update->erase_patches(id));
+    for (const auto& [generation, people] : data.starters)
+      FUGO_TRY(update->add_starters(generation, -static_cast<std::int64_t>(people)));
     FUGO_TRY(update->put_progress(data.job));
     FUGO_TRY(update->append_entry(data.journal));
     state.deleted_people += static_cast<PersonId>(data.people.size());

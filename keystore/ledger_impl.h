@@ -18,6 +18,7 @@ namespace fugo::keystore {
 inline constexpr const char* kDataFile = "data.mdb";
 inline constexpr const char* kLockFile = "lock.mdb";
 inline constexpr const char* kWriterLock = "writer.lock";
+inline constexpr const char* kRegenerationLock = "regeneration.lock";
 inline constexpr const char* kBulkDirectory = "data";
 
 // With more runs of one kind than this, committing waits for merging, since look-ups become slow;
@@ -27,6 +28,10 @@ inline constexpr std::size_t kMostRuns = 48;
 // take_writer_lock locks writer.lock for as long as the descriptor is open; the system releases it
 // when the process dies. kRefused, naming the holder's process, when somebody has it.
 [[nodiscard]] Result<UniqueFd> take_writer_lock(const std::filesystem::path& directory);
+
+// take_lock locks a file of the directory in this way; `busy` is what the refusal says.
+[[nodiscard]] Result<UniqueFd> take_lock(const std::filesystem::path& directory, const char* name,
+                                         const std::string& busy);
 
 // StoredHeader is the header beside its row as stored.
 struct StoredHeader {
@@ -67,6 +72,8 @@ class LedgerImpl final : public Ledger {
   Result<std::optional<JobRow>> find_job(const std::string& id) const override;
   Result<JobRow> job(JobNumber number) const override;
   Result<std::vector<SegmentRow>> segments() const override;
+  Result<std::vector<RunRow>> runs() const override;
+  Result<std::vector<RunAgencyRow>> run_agencies(RunNumber run) const override;
   Result<std::vector<StatRow>> stats() const override;
   Result<std::vector<JournalEntry>> journal(std::uint64_t first,
                                             std::uint64_t limit) const override;
@@ -95,7 +102,10 @@ class LedgerImpl final : public Ledger {
   void merge_if_many();
   [[nodiscard]] Status merge_before_too_many();
   [[nodiscard]] Status check_deletion(const DeletionData& data, const LedgerState& state) const;
-  [[nodiscard]] Status commit_erased(const DeletionData& data, const ErasedFiles& files);
+  // try_deletion is one attempt; kStale when a regeneration committed files meanwhile.
+  [[nodiscard]] Status try_deletion(const DeletionData& data, ErasedFiles& files);
+  [[nodiscard]] Status commit_erased(const DeletionData& data, const std::vector<FileRow>& rows,
+                                     const ErasedFiles& files);
   [[nodiscard]] Status unlink_erased(const ErasedFiles& files);
 
   const Parts parts_;

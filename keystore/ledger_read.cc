@@ -34,6 +34,21 @@ Result<std::vector<SegmentRow>> LedgerImpl::segments() const {
   return table<SegmentRow>(Table::kSegments);
 }
 
+Result<std::vector<RunRow>> LedgerImpl::runs() const { return table<RunRow>(Table::kRuns); }
+
+Result<std::vector<RunAgencyRow>> LedgerImpl::run_agencies(RunNumber run) const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  std::vector<RunAgencyRow> rows;
+  FUGO_TRY(scan_rows<RunAgencyRow>(*transaction, *parts_.sealer,
+                                   RowKey(Table::kRunAgencies).with(run),
+                                   [&](RunAgencyRow&& row) -> Result<bool> {
+                                     if (row.run != run) return false;
+                                     rows.push_back(std::move(row));
+                                     return true;
+                                   }));
+  return rows;
+}
+
 Result<std::optional<JobRow>> LedgerImpl::find_job(const std::string& id) const {
   FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
   FUGO_ASSIGN(const RowKey key, parts_.sealer->job_id_key(id));

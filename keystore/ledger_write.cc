@@ -24,10 +24,14 @@ std::size_t most_runs(const std::vector<FileRow>& rows) {
 
 }  // namespace
 
+// The state is read after the directory: a staged file that was seen there belongs to a run that
+// was open before.
 Status LedgerImpl::remove_orphans() {
   FUGO_ASSIGN(const auto rows, catalogue_.manifest());
   FUGO_ASSIGN(const auto orphans, find_unnamed_files(catalogue_.place(), rows));
+  FUGO_ASSIGN(const LedgerState now, state());
   for (const auto& orphan : orphans) {
+    if (now.open_run != 0 && is_staged_file(orphan)) continue;  // Staging::open sees to them
     std::error_code error;
     std::filesystem::remove_all(catalogue_.place().directory / orphan, error);
     if (error)
@@ -75,7 +79,7 @@ Result<SegmentNumber> LedgerImpl::commit_segment(const SegmentData& data) {
   FUGO_TRY(check_segment(data, before));
   const std::uint64_t most_files = data.people.size() / kMaxPersonsInFile + 3;
   const FileNumber first = catalogue_.take_numbers(most_files);
-  const SegmentFiles content{data.job.generation, before.next_person, data.people, data.index,
+  const SegmentFiles content{data.linkage_generation, before.next_person, data.people, data.index,
                              data.issued};
   FUGO_ASSIGN(const auto files, write_segment_files(catalogue_.place(), first, content));
   FUGO_TRY(commit_rows(data, before, files));
@@ -120,6 +124,9 @@ Status LedgerImpl::add_content(const SegmentData& data, const std::vector<FileRo
     state.most_counter = std::max(state.most_counter, person.counter);
   state.next_person += static_cast<PersonId>(data.people.size());
   ++state.next_segment;
+  if (!data.people.empty())
+    FUGO_TRY(update.add_starters(data.linkage_generation,
+                                 static_cast<std::int64_t>(data.people.size())));
   state.issuances += data.issued.size();
   state.people_digest.add(data.people_digest);
   state.issued_digest.add(data.issued_digest);
@@ -129,7 +136,7 @@ Status LedgerImpl::add_content(const SegmentData& data, const std::vector<FileRo
 
 // The segment is committed: an error here is left for the merger's thread to meet and keep.
 void LedgerImpl::merge_if_many() {
-  const auto manifest = catalogue_.manifest();
+  const auto manifest = catalogue_.settled_files();
   if (manifest && plan_merges(*manifest).empty()) return;
   merger_.wake();
   if (manifest && most_runs(*manifest) > kMostRuns) merger_.settle();
@@ -138,13 +145,13 @@ void LedgerImpl::merge_if_many() {
 // Tries a merge that failed once more, where it cannot be put off any longer.
 Status LedgerImpl::merge_before_too_many() {
   if (!merger_.warning()) return {};
-  FUGO_ASSIGN(auto manifest, catalogue_.manifest());
+  FUGO_ASSIGN(auto manifest, catalogue_.settled_files());
   if (most_runs(manifest) <= kMostRuns) return {};
   merger_.wake();
   merger_.settle();
   auto warning = merger_.warning();
   if (!warning) return merger_.take_damage();
-  FUGO_ASSIGN(manifest, catalogue_.manifest());
+  FUGO_ASSIGN(manifest, catalogue_.settled_files());
   if (most_runs(manifest) <= kMostRuns) return {};
   warning->what = "merging files has failed and there are too many of them: " + warning->what;
   return tl::unexpected(std::move(*warning));
@@ -155,7 +162,7 @@ Status LedgerImpl::finish_merges() {
   const std::lock_guard lock(segment_mutex_);  // a deletion must not meet a merge
   merger_.settle();
   FUGO_TRY(merger_.take_damage());
-  FUGO_ASSIGN(const auto manifest, catalogue_.manifest());
+  FUGO_ASSIGN(const auto manifest, catalogue_.settled_files());
   if (plan_merges(manifest).empty()) return {};
   merger_.wake();
   merger_.settle();

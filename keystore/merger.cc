@@ -18,6 +18,17 @@ Result<std::vector<FileRow>> BulkCatalogue::manifest() const {
   return all_rows<FileRow>(*transaction, *sealer_, Table::kManifest);
 }
 
+Result<std::vector<FileRow>> BulkCatalogue::settled_files() const {
+  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(environment_));
+  FUGO_ASSIGN(const LedgerState state, read_state(*transaction, *sealer_));
+  FUGO_ASSIGN(auto rows, all_rows<FileRow>(*transaction, *sealer_, Table::kManifest));
+  if (state.staged_generation != 0)
+    std::erase_if(rows, [&](const FileRow& row) {
+      return row.kind != FileKind::kIssued && row.generation == state.staged_generation;
+    });
+  return rows;
+}
+
 Merger::~Merger() {
   {
     const std::lock_guard lock(mutex_);
@@ -82,7 +93,7 @@ void Merger::run() {
 
 Status Merger::merge_all() {
   while (!stopping()) {
-    FUGO_ASSIGN(const auto rows, catalogue_.manifest());
+    FUGO_ASSIGN(const auto rows, catalogue_.settled_files());
     const auto plans = plan_merges(rows);
     if (plans.empty()) return {};
     for (const MergePlan& plan : plans) {

@@ -32,6 +32,9 @@ class BulkCatalogue {
   [[nodiscard]] FileNumber take_numbers(std::uint64_t count);
   // manifest reads the committed file rows.
   [[nodiscard]] Result<std::vector<FileRow>> manifest() const;
+  // settled_files are those that the writer may merge: without those of a generation that a
+  // regeneration is writing.
+  [[nodiscard]] Result<std::vector<FileRow>> settled_files() const;
 
  private:
   const BulkPlace place_;

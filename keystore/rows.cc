@@ -36,6 +36,10 @@ void fields(Codec& codec, Row& row) {
   codec.number("next_job", row.next_job, 1, kAny32);
   codec.number("next_agency", row.next_agency, 1, kAny16);
   codec.number("next_file", row.next_file, 1, kAny64);
+  codec.number("next_staged_file", row.next_staged_file, kFirstStagedFile, kAny64);
+  codec.number("next_run", row.next_run, 1, kAny32);
+  codec.number("open_run", row.open_run, 0, kAny32);
+  codec.number("staged_generation", row.staged_generation, 0, kAny16);
   codec.number("registry_version", row.registry_version, 0, kAny64);
   codec.number("issuances", row.issuances, 0, kAny64);
   codec.number("deleted_people", row.deleted_people, 0, kNoPerson);
@@ -90,10 +94,13 @@ void fields(Codec& codec, Row& row) {
   codec.number("state", row.state, 1, 4);
   codec.number("linkage_method", row.linkage_method, 1, kAny8);
   codec.number("linkage_key", row.linkage_key, 1, kAny16);
+  codec.number("linkage_generation", row.linkage_generation, 1, kAny16);
   codec.number("chained_from", row.chained_from, 0, kAny16);
   codec.number("agency_key", row.agency_key, 1, kAny16);
+  codec.number("agency_method", row.agency_method, 0, kAny8);
   codec.number("record_key", row.record_key, 1, kAny16);
   codec.time("created", row.created);
+  codec.number("starters", row.starters, 0, kAny64);
 }
 
 template <typename Codec, Is<JobRow> Row>
@@ -146,6 +153,60 @@ void fields(Codec& codec, Row& row) {
   codec.number("rows", row.rows, 0, kAny32);
   codec.number("people_new", row.people_new, 0, kAny32);
   codec.number("issuances_new", row.issuances_new, 0, kAny32);
+}
+
+template <typename Codec, Is<RunKey> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("purpose", row.purpose, 1, kAny8);
+  codec.number("algorithm", row.algorithm, 1, kAny8);
+  codec.number("version", row.version, 1, kAny16);
+}
+
+template <typename Codec, Is<RunRow> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("number", row.number, 1, kAny32);
+  codec.text("id", row.id, kShort);
+  codec.number("state", row.state, 1, 7);
+  codec.number("what", row.what, 1, 31);
+  codec.number("agency", row.agency, 0, kAny16);
+  codec.number("linkage_method", row.linkage_method, 0, kAny8);
+  codec.number("agency_method", row.agency_method, 0, kAny8);
+  codec.text("reason", row.reason, kName);
+  codec.text("operator", row.operator_name, kName);
+  codec.text("order", row.order, kName);
+  codec.time("planned", row.planned);
+  codec.time("committed", row.committed);
+  codec.time("finished", row.finished);
+  codec.number("from", row.from, 1, kAny16);
+  codec.number("to", row.to, 1, kAny16);
+  codec.list("new_keys", row.new_keys, kAny8);
+  codec.number("wrap_key_version", row.wrap_key_version, 0, kAny16);
+  codec.blob("wrapped_data_key", row.wrapped_data_key, 16384);
+  codec.number("planned_people", row.planned_people, 0, kAny64);
+  codec.number("planned_symbols", row.planned_symbols, 0, kAny64);
+  codec.number("planned_agencies", row.planned_agencies, 0, kAny64);
+  codec.text("output_directory", row.output_directory, 4096);
+  codec.number("people_done", row.people_done, 0, kNoPerson);
+  codec.number("people_made", row.people_made, 0, kAny64);
+  codec.number("symbols_mapped", row.symbols_mapped, 0, kAny64);
+  codec.number("records_mapped", row.records_mapped, 0, kAny64);
+  codec.flag("reject_old", row.reject_old);
+  codec.number("last_segment", row.last_segment, 0, kAny32);
+  codec.flag("without_acks", row.without_acks);
+  codec.number("symbols_rejected", row.symbols_rejected, 0, kAny64);
+  codec.text("statement", row.statement, 4096);
+}
+
+template <typename Codec, Is<RunAgencyRow> Row>
+void fields(Codec& codec, Row& row) {
+  codec.number("run", row.run, 1, kAny32);
+  codec.number("agency", row.agency, 0, kAny16);
+  codec.number("symbols", row.symbols, 0, kAny64);
+  codec.number("deleted_people", row.deleted_people, 0, kAny64);
+  codec.number("bytes", row.bytes, 0, kAny64);
+  codec.bytes("sha256", row.sha256);
+  codec.time("acknowledged", row.acknowledged);
+  codec.text("acknowledged_by", row.acknowledged_by, kName);
 }
 
 template <typename Codec, Is<StatRow> Row>
@@ -241,6 +302,8 @@ FUGO_ROW(JobRow);
 FUGO_ROW(JobIdRow);
 FUGO_ROW(SegmentRow);
 FUGO_ROW(StatDay);
+FUGO_ROW(RunRow);
+FUGO_ROW(RunAgencyRow);
 #undef FUGO_ROW
 
 template <>

@@ -6,8 +6,8 @@ namespace fugo::keystore {
 namespace {
 
 constexpr std::array<const char*, kTableCount> kNames{
-    "(none)", "header",  "state",    "manifest", "agencies", "keys",      "generations",
-    "jobs",   "job ids", "segments", "journal",  "patches",  "statistics"};
+    "(none)",  "header",   "state",   "manifest", "agencies",   "keys", "generations",     "jobs",
+    "job ids", "segments", "journal", "patches",  "statistics", "runs", "agencies of runs"};
 
 }  // namespace
 

@@ -31,9 +31,11 @@ enum class Table : std::uint8_t {
   kJournal = 10,
   kPatches = 11,
   kStats = 12,
+  kRuns = 13,
+  kRunAgencies = 14,
 };
 inline constexpr std::uint8_t kFirstCounted = 3;  // counted in LedgerState::table_rows from here
-inline constexpr std::uint8_t kTableCount = 13;   // one more than the last
+inline constexpr std::uint8_t kTableCount = 15;   // one more than the last
 
 // table_name is what errors say: "manifest".
 [[nodiscard]] const char* table_name(Table table);
@@ -80,6 +82,12 @@ class RowKey {
 }
 [[nodiscard]] inline RowKey key_of(const JournalEntry& row) {
   return RowKey(Table::kJournal).with(row.sequence);
+}
+[[nodiscard]] inline RowKey key_of(const RunRow& row) {
+  return RowKey(Table::kRuns).with(row.number);
+}
+[[nodiscard]] inline RowKey key_of(const RunAgencyRow& row) {
+  return RowKey(Table::kRunAgencies).with(row.run).with(row.agency);
 }
 [[nodiscard]] inline RowKey key_of(const PersonPatch& row) {
   return RowKey(Table::kPatches).with(row.id).with(row.generation);

@@ -16,8 +16,11 @@ using SegmentNumber = std::uint32_t;  // from 1
 using JobNumber = std::uint32_t;      // from 1
 using Generation = std::uint16_t;     // symbol version, from 1
 using FileNumber = std::uint64_t;     // from 1, never reused
+using RunNumber = std::uint32_t;      // of a regeneration, from 1
 
 inline constexpr PersonId kNoPerson = 0xFFFFFFFF;
+// Files from this number on are written by a regeneration, beside the ledger's writer.
+inline constexpr FileNumber kFirstStagedFile = FileNumber{1} << 40U;
 inline constexpr SegmentNumber kNoSegment = 0;
 
 // CheckValue V tells the same person from a collision; a secret like the linkage symbol.
@@ -40,11 +43,11 @@ struct PersonRecord {
 };
 
 // PersonPatch is what became of a person since the record was written: it takes the place of the
-// fields of the same names. It lies in LMDB, whose old pages keep what was once written, so no
-// symbol and no check value is in it.
+// fields of the same names, in every generation. It lies in LMDB, whose old pages keep what was
+// once written, so no symbol and no check value is in it.
 struct PersonPatch {
   PersonId id = 0;
-  Generation generation = 1;
+  Generation generation = 1;  // that was active then
   PersonState state = PersonState::kSuperseded;
   PersonId predecessor = kNoPerson;
   PersonId successor = kNoPerson;
@@ -128,10 +131,19 @@ struct GenerationRow {
   GenerationState state = GenerationState::kActive;
   std::uint8_t linkage_method = 1;
   std::uint16_t linkage_key = 1;  // version of K_link
-  Generation chained_from = 0;    // 0: made from resident codes
-  std::uint16_t agency_key = 1;
+  // linkage_generation is the one whose person and index files hold this generation's linkage
+  // symbols: itself, or an earlier one when only other keys were changed since.
+  Generation linkage_generation = 1;
+  // Of a generation with linkage symbols of its own: the one whose symbols they were chained from,
+  // 0 for the first.
+  Generation chained_from = 0;
+  std::uint16_t agency_key = 1;    // version of every key that makes agency symbols
+  std::uint8_t agency_method = 0;  // that a run gave to all agencies; 0: each has its own
   std::uint16_t record_key = 1;
   std::int64_t created = 0;
+  // How many people, the deleted left out, start from this generation's linkage symbols: as long as
+  // there are any, its linkage key and all later ones are needed to find them by resident code.
+  std::uint64_t starters = 0;
   friend bool operator==(const GenerationRow&, const GenerationRow&) = default;
 };
 
@@ -194,6 +206,74 @@ struct SegmentRow {
   friend bool operator==(const SegmentRow&, const SegmentRow&) = default;
 };
 
+// RunState: what became of a regeneration.
+enum class RunState : std::uint8_t {
+  kPlanning = 1,   // its keys are being made
+  kPlanned = 2,    // keys and generation are there, pending
+  kRunning = 3,    // the new generation is being written
+  kReady = 4,      // everything was made at least once
+  kCommitted = 5,  // the new generation is active
+  kFinished = 6,
+  kAborted = 7
+};
+
+// What a run makes anew: bits of RunRow::what.
+inline constexpr std::uint8_t kRunLinkage = 1, kRunAgency = 2, kRunRecord = 4, kRunLedger = 8,
+                              kRunRebase = 16;
+
+// RunKey is a key version that a run made or puts out of use.
+struct RunKey {
+  std::uint8_t purpose = 0;
+  std::uint8_t algorithm = 0;
+  std::uint16_t version = 0;
+  friend bool operator==(const RunKey&, const RunKey&) = default;
+};
+
+// RunRow is one regeneration: its plan, how far it is, and what it came to.
+struct RunRow {
+  RunNumber number = 0;
+  std::string id;  // "R" and the number, at least four digits: "R0001"
+  RunState state = RunState::kPlanning;
+  std::uint8_t what = 0;            // kRun... bits
+  AgencyNumber agency = 0;          // with kRunAgency: this one's parameter only; 0: all
+  std::uint8_t linkage_method = 0;  // wanted; 0: as before
+  std::uint8_t agency_method = 0;   // wanted; 0: as before
+  std::string reason;
+  std::string operator_name, order;                       // of the plan
+  std::int64_t planned = 0, committed = 0, finished = 0;  // times; 0: not yet
+  Generation from = 1;                                    // active when it was planned
+  Generation to = 0;                                      // the new one
+  std::vector<RunKey> new_keys;
+  // The new data key, wrapped by that version of the wrap key; empty: the old one stays.
+  std::uint16_t wrap_key_version = 0;
+  std::vector<std::uint8_t> wrapped_data_key;
+  std::uint64_t planned_people = 0, planned_symbols = 0, planned_agencies = 0;
+  std::string output_directory;  // absolute; of the mapping files
+  // Progress.
+  PersonId people_done = 0;       // ids below are in the new generation
+  std::uint64_t people_made = 0;  // linkage symbols made for those who are not deleted
+  std::uint64_t symbols_mapped = 0, records_mapped = 0;
+  bool reject_old = false;
+  SegmentNumber last_segment = kNoSegment;  // of the old generation, set by the commit
+  bool without_acks = false;
+  std::uint64_t symbols_rejected = 0;  // old agency symbols that the finish made unknown
+  std::string statement;               // file name, once there is one
+  friend bool operator==(const RunRow&, const RunRow&) = default;
+};
+
+// RunAgencyRow is one agency's part in a run. Agency 0 stands for the site's own record aliases.
+struct RunAgencyRow {
+  RunNumber run = 0;
+  AgencyNumber agency = 0;
+  std::uint64_t symbols = 0;         // rows of the mapping file
+  std::uint64_t deleted_people = 0;  // LedgerState's when it was made
+  std::uint64_t bytes = 0;           // of the file
+  std::array<std::uint8_t, 32> sha256{};
+  std::int64_t acknowledged = 0;  // 0: not yet
+  std::string acknowledged_by;
+  friend bool operator==(const RunAgencyRow&, const RunAgencyRow&) = default;
+};
+
 // JournalEntry names who did what when. `details` is a JSON object without secrets.
 struct JournalEntry {
   std::uint64_t sequence = 0;  // from 0
@@ -230,7 +310,7 @@ enum class FileKind : std::uint8_t { kPerson = 1, kIndex = 2, kIssued = 3 };
 struct FileRow {
   FileNumber number = 0;  // also its name: "data/0000000001.fugo"
   FileKind kind = FileKind::kPerson;
-  Generation generation = 1;  // of persons and index; issued files say 0
+  Generation generation = 1;  // linkage generation of persons and index; issued files say 0
   PersonId first_id = 0;      // of a person file
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;             // exact length
@@ -246,6 +326,10 @@ struct LedgerState {
   JobNumber next_job = 1;
   AgencyNumber next_agency = 1;
   FileNumber next_file = 1;
+  FileNumber next_staged_file = kFirstStagedFile;
+  RunNumber next_run = 1;
+  RunNumber open_run = 0;              // the unfinished regeneration, or 0
+  Generation staged_generation = 0;    // whose files a regeneration writes beside the writer, or 0
   std::uint64_t registry_version = 0;  // bumped when an agency, key or generation changes
   std::uint64_t issuances = 0;         // that are there
   PersonId deleted_people = 0;         // tombstones among the ids below next_person

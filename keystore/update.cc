@@ -1,5 +1,7 @@
 #include "keystore/update.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -146,6 +148,33 @@ Result<JobNumber> SmallRowUpdate::put_progress(const JobRow& job) {
   return put_job(row);
 }
 
+Result<RunRow> SmallRowUpdate::put_run(const RunRow& run) {
+  RunRow row = run;
+  const bool over = row.state == RunState::kFinished || row.state == RunState::kAborted;
+  if (!over && state_.open_run != 0 && state_.open_run != row.number)
+    return refused("another regeneration is unfinished", Table::kRuns,
+                   "finish or abort it first; see fugo regenerate status");
+  if (row.number == 0) {
+    row.number = state_.next_run++;
+    row.id = fmt::format("R{:04}", row.number);
+  }
+  if (!over)
+    state_.open_run = row.number;
+  else if (state_.open_run == row.number)
+    state_.open_run = 0;
+  FUGO_TRY(writer_.put(row));
+  return row;
+}
+
+Result<std::vector<FileRow>> SmallRowUpdate::erase_files(Generation generation) {
+  FUGO_ASSIGN(auto rows, all_rows<FileRow>(*transaction_, *sealer_, Table::kManifest));
+  std::erase_if(rows, [&](const FileRow& row) {
+    return row.kind == FileKind::kIssued || row.generation != generation;
+  });
+  for (const FileRow& row : rows) FUGO_TRY(writer_.erase(key_of(row)));
+  return rows;
+}
+
 Status SmallRowUpdate::add_stats(std::span<const StatRow> rows) {
   std::map<std::string, std::vector<StatRow>> days;
   for (const StatRow& row : rows) days[row.day].push_back(row);
@@ -191,16 +220,39 @@ Status SmallRowUpdate::append_entry(JournalEntry entry) {
   return {};
 }
 
+Status SmallRowUpdate::add_starters(Generation generation, std::int64_t people) {
+  const RowKey key = RowKey(Table::kGenerations).with(generation);
+  FUGO_ASSIGN(auto row, get_row<GenerationRow>(*transaction_, *sealer_, key));
+  if (!row)
+    return fail(ErrorCode::kInternal, "people of a generation that there is not",
+                "ledger, table generations");
+  row->starters += static_cast<std::uint64_t>(people);
+  return writer_.put(*row);
+}
+
 Status SmallRowUpdate::erase_file(const FileRow& row) {
   FUGO_ASSIGN(const auto stored, get_row<FileRow>(*transaction_, *sealer_, key_of(row)));
   if (!stored || *stored != row)
-    return fail(ErrorCode::kInternal, "a merged file is not in the manifest any more",
-                "ledger, table manifest");
+    return fail(ErrorCode::kStale, "a file is not in the manifest any more",
+                "ledger, table manifest", "it is prepared anew");
   return writer_.erase(key_of(row));
 }
 
+Status SmallRowUpdate::check_manifest(const std::vector<FileRow>& rows) const {
+  FUGO_ASSIGN(const auto stored, all_rows<FileRow>(*transaction_, *sealer_, Table::kManifest));
+  if (stored == rows) return {};
+  return fail(ErrorCode::kStale, "files were committed by another process meanwhile",
+              "ledger, table manifest", "it is prepared anew");
+}
+
 Status SmallRowUpdate::put_patch(const PersonPatch& row) {
-  FUGO_ASSIGN(const auto stored, transaction_->get(key_of(row).bytes()));
+  const RowKey prefix = RowKey(Table::kPatches).with(row.id);
+  bool stored = false;  // in whichever generation
+  FUGO_TRY(
+      transaction_->scan(prefix.bytes(), prefix.bytes(), [&](ByteView, ByteView) -> Result<bool> {
+        stored = true;
+        return false;
+      }));
   if (stored)
     return fail(ErrorCode::kInternal, "a person is superseded twice", "ledger, table patches");
   ++state_.patch_changes;

@@ -30,6 +30,9 @@ class SmallRowUpdate final : public Update {
   Status put_generation(const GenerationRow& row) override;
   Result<JobNumber> put_job(const JobRow& job) override;
   Result<JobNumber> put_progress(const JobRow& job) override;
+  Result<RunRow> put_run(const RunRow& run) override;
+  Status put_run_agency(const RunAgencyRow& row) override { return writer_.put(row); }
+  Result<std::vector<FileRow>> erase_files(Generation generation) override;
   Status add_stats(std::span<const StatRow> rows) override;
   Status append_journal(const Actor& actor, const std::string& act,
                         const std::string& details_json) override;
@@ -40,10 +43,14 @@ class SmallRowUpdate final : public Update {
   [[nodiscard]] Status append_entry(JournalEntry entry);
   [[nodiscard]] Status put_segment(const SegmentRow& row) { return writer_.put(row); }
   [[nodiscard]] Status put_file(const FileRow& row) { return writer_.put(row); }
-  // erase_file removes a manifest row; kInternal when it is not exactly this one.
+  // add_starters changes how many people start from a generation.
+  [[nodiscard]] Status add_starters(Generation generation, std::int64_t people);
+  // erase_file removes a manifest row; kStale when it is not there just so any more.
   [[nodiscard]] Status erase_file(const FileRow& row);
-  // put_patch: kInternal when the person has one in this generation already. A superseded person
-  // never becomes another's predecessor again.
+  // check_manifest: kStale when the manifest is not exactly `rows`, in order of their numbers.
+  [[nodiscard]] Status check_manifest(const std::vector<FileRow>& rows) const;
+  // put_patch: kInternal when the person has one already. A superseded person never becomes
+  // another's predecessor again.
   [[nodiscard]] Status put_patch(const PersonPatch& row);
   // erase_patches removes every patch of a person.
   [[nodiscard]] Status erase_patches(PersonId id);

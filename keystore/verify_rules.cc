@@ -133,7 +133,7 @@ void check_manifest(const AllRows& rows, const LedgerState& state, TableFindings
   std::vector<const FileRow*> person_files;
   std::uint64_t issued = 0;
   for (const FileRow& row : rows.files) {
-    if (row.number >= state.next_file)
+    if (row.number >= (row.number < kFirstStagedFile ? state.next_file : state.next_staged_file))
       findings.add(numbered("its number was never given: file", row.number), where);
     if (row.kind == FileKind::kPerson) person_files.push_back(&row);
     if (row.kind == FileKind::kIndex) index[row.generation] += row.entries;
@@ -148,12 +148,14 @@ void check_manifest(const AllRows& rows, const LedgerState& state, TableFindings
     people[row->generation] = row->first_id + row->entries;
   }
   for (const GenerationRow& row : rows.generations) {
+    if (row.number == state.staged_generation) continue;  // is being written
     if (people[row.number] != 0 && people[row.number] != index[row.number] + state.deleted_people)
       findings.add(numbered("has more or fewer index entries than people: generation", row.number),
                    where);
     if (people[row.number] == 0 && index[row.number] != 0)
       findings.add(numbered("has index entries and no people: generation", row.number), where);
-    if (row.state == GenerationState::kActive && people[row.number] != state.next_person)
+    if (row.state == GenerationState::kActive &&
+        people[row.linkage_generation] != state.next_person)
       findings.add(numbered("does not hold all people: generation", row.number), where);
   }
   if (issued != state.issuances)

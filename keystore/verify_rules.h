@@ -42,6 +42,8 @@ struct AllRows {
   std::vector<JournalEntry> journal;
   std::vector<PersonPatch> patches;
   std::vector<StatDay> days;
+  std::vector<RunRow> runs;
+  std::vector<RunAgencyRow> run_agencies;
   std::array<std::uint64_t, kTableCount> counts{};
   DigestSum digest;
 };

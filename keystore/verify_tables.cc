@@ -92,6 +92,10 @@ class TableReader {
         return job_id(key, content);
       case Table::kPatches:
         return take(table, key, content, rows_.patches);
+      case Table::kRuns:
+        return take(table, key, content, rows_.runs);
+      case Table::kRunAgencies:
+        return take(table, key, content, rows_.run_agencies);
       default:
         return {};
     }

@@ -49,6 +49,8 @@ const char* error_code_name(ErrorCode code) {
       return "hsm";
     case ErrorCode::kDamaged:
       return "damaged";
+    case ErrorCode::kStale:
+      return "stale";
     case ErrorCode::kInternal:
       break;
   }

@@ -114,6 +114,7 @@ Phase phase_after(ErrorCode error) {
     case ErrorCode::kUsage:
       return Phase::kStoppedBySetup;
     case ErrorCode::kRefused:
+    case ErrorCode::kStale:
     case ErrorCode::kInternal:
       break;
   }

@@ -28,7 +28,7 @@ struct Mapper::Target {
   std::uint64_t total = 0;
   std::uint64_t low = 0, high = std::numeric_limits<std::uint64_t>::max();
   bool first = true, last = true;
-  std::span<SymbolPair> room;
+  std::span<MappedPair> room;
   std::atomic<std::size_t> used{0};
 
   [[nodiscard]] bool wants(const Block& old_symbol) const {
@@ -143,7 +143,7 @@ class Mapper::Filler {
     if (at + count > target.room.size())
       return fail(ErrorCode::kInternal, "an agency has more symbols than were counted",
                   "regeneration");
-    SymbolPair* to = target.room.data() + at;
+    MappedPair* to = target.room.data() + at;
     for (std::size_t i = first; i < end; ++i)
       if (target.wants(old_[i])) *to++ = {old_[i], new_[i]};
     return {};
@@ -175,7 +175,7 @@ Status Mapper::map(std::span<const MappingWish> wishes, const TakePart& take,
                    const std::function<Status(std::uint64_t)>& progress) {
   std::uint64_t most = 0;
   for (const MappingWish& wish : wishes) most += wish.pairs;
-  FUGO_ASSIGN(pairs_, SecretArray<SymbolPair>::create(
+  FUGO_ASSIGN(pairs_, SecretArray<MappedPair>::create(
                           static_cast<std::size_t>(std::min<std::uint64_t>(most, capacity_))));
   for (std::size_t first = 0; first < wishes.size();) {
     if (wishes[first].pairs > capacity_) {
@@ -258,7 +258,7 @@ Status Mapper::give(std::span<Target> targets, const TakePart& take,
       targets.size(), 1, hardware_threads(),
       [&](std::size_t first, std::size_t, std::size_t) -> Status {
         const Target& target = targets[first];
-        const std::span<const SymbolPair> pairs = target.room.first(target.used);
+        const std::span<const MappedPair> pairs = target.room.first(target.used);
         std::vector<KeyedRow> order(pairs.size()), scratch;
         for (std::size_t i = 0; i < pairs.size(); ++i)
           order[i] = {prefix_of(pairs[i].old_symbol), static_cast<std::uint32_t>(i)};

@@ -14,8 +14,8 @@
 
 namespace fugo::engine {
 
-// SymbolPair is a symbol of the old generation and the same person's of the new one.
-struct SymbolPair {
+// MappedPair is a symbol of the old generation and the same person's of the new one.
+struct MappedPair {
   Block old_symbol, new_symbol;
 };
 
@@ -25,10 +25,10 @@ struct MappingPart {
   keystore::AgencyNumber agency = 0;
   std::uint64_t total = 0;  // pairs of all parts
   bool first = true, last = true;
-  std::span<const SymbolPair> pairs;
+  std::span<const MappedPair> pairs;
   std::span<const KeyedRow> order;  // the pairs' positions, ascending by old symbol
 
-  [[nodiscard]] const SymbolPair& pair(std::size_t i) const { return pairs[order[i].row]; }
+  [[nodiscard]] const MappedPair& pair(std::size_t i) const { return pairs[order[i].row]; }
 };
 
 // TakePart gets the parts. It is called by several threads, for different agencies at once.
@@ -74,7 +74,7 @@ class Mapper {
   const std::shared_ptr<const keystore::Snapshot> snapshot_;
   const keystore::GenerationRow from_, to_;
   const std::size_t capacity_;
-  SecretArray<SymbolPair> pairs_;  // of the group
+  SecretArray<MappedPair> pairs_;  // of the group
 };
 
 }  // namespace fugo::engine

@@ -115,11 +115,12 @@ class SiteVerifier {
       FUGO_ASSIGN(const auto snapshot, ledger_->snapshot());
       FUGO_ASSIGN(const auto agencies, ledger_->agencies());
       FUGO_ASSIGN(const auto segments, ledger_->segments());
+      FUGO_ASSIGN(const auto generations, ledger_->generations());
       FUGO_ASSIGN(key_rows_, ledger_->key_rows());
       FUGO_ASSIGN(const auto after, ledger_->state());
       if (after.commits != state.commits) continue;
-      return verify_content(
-          {*snapshot, *ledger_->keys(), *ledger_->content_digest(), agencies, segments, state});
+      return verify_content({*snapshot, *ledger_->keys(), *ledger_->content_digest(), agencies,
+                             segments, state, generations});
     }
     return fail(ErrorCode::kRefused, "other processes keep changing the ledger",
                 settings_.ledger_directory.string(), "run it again when they are done");

@@ -26,6 +26,17 @@ std::uint64_t total_entries(const std::vector<FileRow>& files, FileKind kind,
   return sum;
 }
 
+// files_of are those that are read with the people of a generation: theirs, and in the generation
+// that is measured also the issuances.
+std::vector<FileRow> files_of(const VerifyInput& input, Generation generation) {
+  std::vector<FileRow> files;
+  for (const FileRow& row : input.snapshot.files())
+    if (row.kind == FileKind::kIssued ? generation == input.generation
+                                      : row.generation == generation)
+      files.push_back(row);
+  return files;
+}
+
 // Meter adds up what threads have done. Each file is read twice: alone, and as content.
 class Meter {
  public:
@@ -51,8 +62,8 @@ class Meter {
   std::uint64_t done_ = 0, told_ = 0;  // guarded by mutex_
 };
 
-Status check_files(const VerifyInput& input, Findings& findings, Meter& meter) {
-  const auto& files = input.snapshot.files();
+Status check_files(const VerifyInput& input, const std::vector<FileRow>& files, Findings& findings,
+                   Meter& meter) {
   return parallel_ranges(
       files.size(), 1, input.threads,
       [&](std::size_t first, std::size_t last, std::size_t) -> Status {
@@ -68,8 +79,8 @@ Result<RangeTotals> check_people(const VerifyInput& input, const VerifyTables& t
                                  Generation generation, Findings& findings, Meter& meter) {
   RangeTotals totals;
   std::mutex mutex;
-  const std::uint64_t people = total_entries(input.snapshot.files(), FileKind::kPerson, generation);
-  const std::uint64_t bytes = total_bytes(input.snapshot.files());
+  const std::uint64_t people = tables.people_of(generation);
+  const std::uint64_t bytes = total_bytes(files_of(input, generation));
   FUGO_TRY(parallel_ranges(
       people, std::max<std::size_t>(1, input.people_at_once), input.threads,
       [&](std::size_t first, std::size_t last, std::size_t) -> Status {
@@ -78,7 +89,7 @@ Result<RangeTotals> check_people(const VerifyInput& input, const VerifyTables& t
                                            static_cast<PersonId>(last), findings, part)));
         const std::lock_guard lock(mutex);
         totals.add(part);
-        if (generation == input.generation) meter.add(bytes * (last - first) / people);
+        meter.add(bytes * (last - first) / people);
         return {};
       }));
   return totals;
@@ -102,33 +113,89 @@ void compare_count(std::uint64_t found, std::uint64_t expected, const std::strin
                  "counts");
 }
 
+// check_generation checks people and index of one generation.
+Result<RangeTotals> check_generation(const VerifyInput& input, const VerifyTables& tables,
+                                     Generation generation, Findings& findings, Meter& meter) {
+  FUGO_ASSIGN(auto totals, check_people(input, tables, generation, findings, meter));
+  compare_count(total_entries(input.snapshot.files(), FileKind::kIndex, generation), totals.indexed,
+                "index entries of version " + std::to_string(generation), findings);
+  return totals;
+}
+
+// compare_people comes first: issuances to people who are missing are many findings.
+void compare_people(const VerifyInput& input, const VerifyTables& tables, Findings& findings) {
+  compare_count(tables.people_of(input.generation), input.state.next_person, "people", findings);
+}
+
+void compare_counts(const VerifyInput& input, const RangeTotals& totals, Findings& findings) {
+  const LedgerState& state = input.state;
+  compare_count(totals.deleted, state.deleted_people, "deleted people", findings);
+  compare_count(total_entries(input.snapshot.files(), FileKind::kIssued, 0), state.issuances,
+                "issuances", findings);
+  compare_count(totals.issuances, state.issuances, "issuances of known agencies and people",
+                findings);
+}
+
+void compare_starters(const VerifyInput& input, const RangeTotals& totals, Findings& findings) {
+  for (const GenerationRow& row : input.generations) {
+    const auto found = totals.starters.find(row.number);
+    compare_count(found == totals.starters.end() ? 0 : found->second, row.starters,
+                  "people who start from version " + std::to_string(row.number), findings);
+  }
+}
+
+// The linkage generation that new people are written to and the digest is made of.
+Generation active_generation(const VerifyInput& input) {
+  for (const GenerationRow& row : input.generations)
+    if (row.state == GenerationState::kActive) return row.linkage_generation;
+  return input.generation;
+}
+
 }  // namespace
 
-Result<std::vector<Error>> verify_content(const VerifyInput& input,
+Result<std::vector<Error>> verify_content(const VerifyInput& given,
                                           const VerifyProgress& progress) {
+  VerifyInput input = given;
+  input.generation = active_generation(given);
   const auto& files = input.snapshot.files();
   Findings findings(input.max_findings);
   Meter meter(progress, 2 * total_bytes(files));
   FUGO_ASSIGN(const auto tables, VerifyTables::create(input));
-  FUGO_TRY(check_files(input, findings, meter));
+  FUGO_TRY(check_files(input, files, findings, meter));
+  compare_people(input, tables, findings);
 
   std::set<Generation> generations{input.generation};
   for (const FileRow& row : files)
     if (row.kind != FileKind::kIssued) generations.insert(row.generation);
   for (const Generation generation : generations) {
-    FUGO_ASSIGN(const auto totals, check_people(input, tables, generation, findings, meter));
-    compare_count(total_entries(files, FileKind::kIndex, generation), totals.indexed,
-                  "index entries of version " + std::to_string(generation), findings);
+    FUGO_ASSIGN(const auto totals, check_generation(input, tables, generation, findings, meter));
     if (generation != input.generation) continue;
-    compare_count(total_entries(files, FileKind::kPerson, generation), input.state.next_person,
-                  "people", findings);
-    compare_count(totals.deleted, input.state.deleted_people, "deleted people", findings);
-    compare_count(total_entries(files, FileKind::kIssued, 0), input.state.issuances, "issuances",
-                  findings);
-    compare_count(totals.issuances, input.state.issuances, "issuances of known agencies and people",
-                  findings);
+    compare_counts(input, totals, findings);
+    compare_starters(input, totals, findings);
     compare_sums(input.state, totals, findings);
   }
+  meter.finish();
+  return findings.list();
+}
+
+Result<std::vector<Error>> measure_content(const VerifyInput& input, ContentSums& sums,
+                                           const VerifyProgress& progress) {
+  const auto files = files_of(input, input.generation);
+  Findings findings(input.max_findings);
+  Meter meter(progress, 2 * total_bytes(files));
+  FUGO_ASSIGN(const auto tables, VerifyTables::create(input));
+  FUGO_TRY(check_files(input, files, findings, meter));
+  compare_people(input, tables, findings);
+  FUGO_ASSIGN(const auto totals,
+              check_generation(input, tables, input.generation, findings, meter));
+  compare_counts(input, totals, findings);
+  sums = {totals.people_digest,
+          totals.issued_digest,
+          totals.times_digest,
+          totals.starters,
+          tables.people_of(input.generation),
+          totals.deleted,
+          totals.issuances};
   meter.finish();
   return findings.list();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "base/parallel.h"
 
@@ -34,8 +35,8 @@ struct Range {
   }
 };
 
-void check_links(const VerifyInput& input, const VerifyTables& tables, PersonId id,
-                 const PersonRecord& person, Findings& findings) {
+void check_links(const VerifyInput& input, const VerifyTables& tables, Generation generation,
+                 PersonId id, const PersonRecord& person, Findings& findings) {
   const PersonId people = input.snapshot.people();
   for (const PersonId other : {person.predecessor, person.successor})
     if (other != kNoPerson && (other >= people || other == id))
@@ -47,13 +48,18 @@ void check_links(const VerifyInput& input, const VerifyTables& tables, PersonId 
       tables.time_of_segment[person.segment] == VerifyTables::kUnknown)
     findings.add("names segment " + std::to_string(person.segment) + ", which does not exist",
                  person_name(id));
+  if (person.start > generation || !tables.linkage_generations[person.start])
+    findings.add("starts from version " + std::to_string(person.start) +
+                     ", which it cannot have been made in",
+                 person_name(id));
 }
 
 // check_chain looks at a person's neighbours in a chain: whom they name must be there, and a
-// predecessor must name them. Few people have any.
-Status check_chain(const VerifyInput& input, Generation generation, PersonId id,
-                   const PersonRecord& person, Findings& findings) {
-  const PersonId people = input.snapshot.people();
+// predecessor must name them. Few people have any. A generation that does not go on to the last
+// person says nothing of those beyond.
+Status check_chain(const VerifyInput& input, const VerifyTables& tables, Generation generation,
+                   PersonId id, const PersonRecord& person, Findings& findings) {
+  const PersonId people = tables.people_of(generation);
   FUGO_ASSIGN(auto other, SecretArray<PersonRecord>::create(1));
   if (person.successor < people) {
     FUGO_TRY(input.snapshot.read_people_range(generation, person.successor, other.span()));
@@ -68,11 +74,33 @@ Status check_chain(const VerifyInput& input, Generation generation, PersonId id,
   return {};
 }
 
+// Starters counts people by start; neighbours mostly have the same.
+class Starters {
+ public:
+  explicit Starters(std::map<Generation, std::uint64_t>& counts) : counts_(counts) {}
+  ~Starters() { flush(); }
+  Starters(const Starters&) = delete;
+  Starters& operator=(const Starters&) = delete;
+  void add(Generation start) {
+    if (start != start_) flush(), start_ = start;
+    ++count_;
+  }
+
+ private:
+  void flush() {
+    if (count_ != 0) counts_[start_] += std::exchange(count_, 0);
+  }
+  std::map<Generation, std::uint64_t>& counts_;
+  Generation start_ = 0;
+  std::uint64_t count_ = 0;
+};
+
 // read_range reads the records and keeps what the later steps need of them.
 Status read_range(const VerifyInput& input, const VerifyTables& tables, Generation generation,
                   Range& range, Findings& findings, RangeTotals& totals) {
   FUGO_ASSIGN(auto people, SecretArray<PersonRecord>::create(kBatch));
   FUGO_ASSIGN(auto symbols, SecretArray<Block>::create(kBatch));
+  Starters starters(totals.starters);
   for (std::size_t from = 0; from < range.count; from += kBatch) {
     const std::size_t count = std::min(kBatch, range.count - from);
     const auto batch = people.span().first(count);
@@ -88,9 +116,10 @@ Status read_range(const VerifyInput& input, const VerifyTables& tables, Generati
         continue;
       }
       const auto id = static_cast<PersonId>(first + i);
-      check_links(input, tables, id, batch[i], findings);
+      check_links(input, tables, generation, id, batch[i], findings);
       if (batch[i].predecessor != kNoPerson || batch[i].successor != kNoPerson)
-        FUGO_TRY(check_chain(input, generation, id, batch[i], findings));
+        FUGO_TRY(check_chain(input, tables, generation, id, batch[i], findings));
+      starters.add(batch[i].start);
       batch[kept++] = batch[i];
     }
     const auto made = symbols.span().first(count);
@@ -110,14 +139,15 @@ Result<bool> share_symbol(const VerifyInput& input, Generation generation, Perso
 }
 
 // check_hits looks at what the index says for one person.
-Status check_hits(const VerifyInput& input, Generation generation, PersonId id, std::uint32_t tag,
-                  std::span<const IndexHit> hits, Findings& findings, RangeTotals& totals) {
+Status check_hits(const VerifyInput& input, const VerifyTables& tables, Generation generation,
+                  PersonId id, std::uint32_t tag, std::span<const IndexHit> hits,
+                  Findings& findings, RangeTotals& totals) {
   std::size_t own = 0;
   for (const IndexHit& hit : hits) {
     if (hit.id == id) {
       ++own;
       if (hit.tag != tag) findings.add("has an index entry with another tag", person_name(id));
-    } else if (hit.id >= input.snapshot.people()) {
+    } else if (hit.id >= tables.people_of(generation)) {
       findings.add("has an index entry of its symbol that names nobody", person_name(id));
     } else {
       FUGO_ASSIGN(const bool shared, share_symbol(input, generation, id, hit.id));
@@ -131,8 +161,8 @@ Status check_hits(const VerifyInput& input, Generation generation, PersonId id, 
   return {};
 }
 
-Status check_index(const VerifyInput& input, Generation generation, const Range& range,
-                   Findings& findings, RangeTotals& totals) {
+Status check_index(const VerifyInput& input, const VerifyTables& tables, Generation generation,
+                   const Range& range, Findings& findings, RangeTotals& totals) {
   std::vector<std::uint32_t> order;  // positions in the range, by digest
   order.reserve(range.count);
   for (std::uint32_t i = 0; i < range.count; ++i)
@@ -149,7 +179,7 @@ Status check_index(const VerifyInput& input, Generation generation, const Range&
     std::size_t to = from;
     while (to < hits.size() && hits[to].query == i) ++to;
     const auto id = static_cast<PersonId>(range.first + order[i]);
-    FUGO_TRY(check_hits(input, generation, id, range.tags[order[i]],
+    FUGO_TRY(check_hits(input, tables, generation, id, range.tags[order[i]],
                         std::span(hits).subspan(from, to - from), findings, totals));
     from = to;
   }
@@ -233,7 +263,7 @@ class IssuancesOfAgency {
 
 Status check_issuances(const VerifyInput& input, const VerifyTables& tables, const Range& range,
                        Findings& findings, RangeTotals& totals) {
-  const bool at_end = range.first + range.count >= input.snapshot.people();
+  const bool at_end = range.first + range.count >= tables.people_of(input.generation);
   const auto last = at_end ? kNoPerson : static_cast<PersonId>(range.first + range.count);
   for (std::size_t i = 0; i < input.agencies.size(); ++i) {
     IssuancesOfAgency issuances(input, tables, i, range, findings, totals);
@@ -281,6 +311,12 @@ Result<VerifyTables> VerifyTables::create(const VerifyInput& input) {
     FUGO_ASSIGN(const Block mask, input.digest.agency_mask(agency.code));
     tables.agency_masks.push_back(mask);
   }
+  tables.linkage_generations.resize(std::size_t{1} << 16U);
+  for (const GenerationRow& row : input.generations)
+    if (row.linkage_generation == row.number) tables.linkage_generations[row.number] = true;
+  for (const FileRow& row : input.snapshot.files())
+    if (row.kind == FileKind::kPerson)
+      tables.people[row.generation] += static_cast<PersonId>(row.entries);
   return tables;
 }
 
@@ -291,13 +327,14 @@ void RangeTotals::add(const RangeTotals& other) {
   people_digest.add(other.people_digest);
   issued_digest.add(other.issued_digest);
   times_digest.add(other.times_digest);
+  for (const auto& [start, count] : other.starters) starters[start] += count;
 }
 
 Status check_range(const VerifyInput& input, const VerifyTables& tables, Generation generation,
                    PersonId first, PersonId last, Findings& findings, RangeTotals& totals) {
   FUGO_ASSIGN(auto range, Range::create(first, last));
   FUGO_TRY(read_range(input, tables, generation, range, findings, totals));
-  FUGO_TRY(findings.take(check_index(input, generation, range, findings, totals)));
+  FUGO_TRY(findings.take(check_index(input, tables, generation, range, findings, totals)));
   if (generation != input.generation) return {};
   return check_issuances(input, tables, range, findings, totals);
 }

@@ -1,6 +1,7 @@
 // The part of verify_content that looks at a range of people; see verify_content.h.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -24,7 +25,8 @@ class Findings {
   std::vector<Error> list_;  // guarded by mutex_
 };
 
-// VerifyTables is what every range needs of agencies and segments. Constant after create().
+// VerifyTables is what every range needs of agencies, segments and generations. Constant after
+// create().
 struct VerifyTables {
   static constexpr std::uint32_t kUnknown = 0xFFFFFFFF;
 
@@ -33,6 +35,14 @@ struct VerifyTables {
   std::vector<std::uint32_t> time_of_segment;  // position in times, or kUnknown
   std::vector<std::int64_t> times;             // distinct
   std::vector<Block> agency_masks;             // beside the agencies
+  std::vector<bool> linkage_generations;       // by number: whether it has symbols of its own
+  std::map<Generation, PersonId> people;       // records of each generation's files
+
+  // people_of is where the records of a generation end.
+  [[nodiscard]] PersonId people_of(Generation generation) const {
+    const auto found = people.find(generation);
+    return found == people.end() ? 0 : found->second;
+  }
 };
 
 // RangeTotals is what ranges add up to.
@@ -41,11 +51,12 @@ struct RangeTotals {
   std::uint64_t deleted = 0;  // tombstones
   std::uint64_t issuances = 0;
   DigestSum people_digest, issued_digest, times_digest;
+  std::map<Generation, std::uint64_t> starters;
 
   void add(const RangeTotals& other);
 };
 
-// check_range checks people [first, last) of a generation; of the digest's generation also their
+// check_range checks people [first, last) of a generation; of input.generation also their
 // issuances. The range that ends with the last person takes also issuances of ids beyond.
 [[nodiscard]] Status check_range(const VerifyInput& input, const VerifyTables& tables,
                                  Generation generation, PersonId first, PersonId last,

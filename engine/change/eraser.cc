@@ -173,6 +173,7 @@ Status LedgerEraser::commit(keystore::JobRow& job, const keystore::Actor& actor)
   data.job = job;
   data.people = ids_;
   data.issuances = holdings_.size();
+  for (const keystore::PersonRecord& person : people_.span()) ++data.starters[person.start];
   data.next_segment = next_segment_;
   data.deleted_people = deleted_people_;
   FUGO_TRY(add_digests(data));

@@ -230,12 +230,14 @@ std::string TrialLedger::verify() {
   const auto agencies = must(ledger.agencies());
   const auto segments = must(ledger.segments());
   const auto state = must(ledger.state());
+  const auto generations = must(ledger.generations());
   const auto more = must(keystore::verify_content({.snapshot = *snapshot,
                                                    .keys = *ledger.keys(),
                                                    .digest = *ledger.content_digest(),
                                                    .agencies = agencies,
                                                    .segments = segments,
-                                                   .state = state}));
+                                                   .state = state,
+                                                   .generations = generations}));
   findings.insert(findings.end(), more.begin(), more.end());
   std::string text;
   for (const Error& finding : findings) text += finding.message() + "\n";

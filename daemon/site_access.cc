@@ -16,7 +16,9 @@ Status check_methods(const Settings& settings, engine::Site& site) {
     const auto* method = engine::find_method(number);
     return method != nullptr && method->test_only;
   };
-  bool found = test_only(site.active_generation().linkage_method);
+  bool found = false;
+  for (const auto& generation : site.generations())
+    found = found || test_only(generation.linkage_method);
   for (const auto& agency : site.agencies())
     for (const auto& version : agency.versions) found = found || test_only(version.method);
   if (!found) return {};

@@ -69,7 +69,7 @@ class Linker {
     sort_by_key(sorted, scratch);
     for (std::size_t i = 0; i < sorted.size(); ++i) digests[i] = sorted[i].key;
     std::vector<keystore::IndexHit> hits;
-    FUGO_TRY(snapshot_.find_people(generation, digests, hits));
+    FUGO_TRY(snapshot_.find_people(site_.active_generation().linkage_generation, digests, hits));
     FUGO_TRY(going());
     FUGO_TRY(confirm_hits(sorted, hits));
     return drop_those_not_issued_to(from_.number);
@@ -83,7 +83,8 @@ class Linker {
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
     FUGO_ASSIGN(auto records, SecretArray<keystore::PersonRecord>::create(ids.size()));
-    FUGO_TRY(snapshot_.read_people(site_.active_generation().number, ids, records.span()));
+    FUGO_TRY(
+        snapshot_.read_people(site_.active_generation().linkage_generation, ids, records.span()));
     for (const auto& hit : hits) {
       const std::uint32_t item = sorted[hit.query].row;
       const auto at = std::lower_bound(ids.begin(), ids.end(), hit.id) - ids.begin();
@@ -121,7 +122,8 @@ class Linker {
     FUGO_TRY(going());
     const std::size_t count = piece_.size();
     const keystore::Generation generation = site_.active_generation().number;
-    FUGO_TRY(snapshot_.read_people(generation, piece_, records_.span().first(count)));
+    FUGO_TRY(snapshot_.read_people(site_.active_generation().linkage_generation, piece_,
+                                   records_.span().first(count)));
     for (std::size_t i = 0; i < count; ++i) linkage_[i] = records_[i].linkage_symbol;
     const std::vector<AgencyNumber> agencies(count, from_.number);
     FUGO_TRY(site_.symbols().agency(generation, agencies, linkage_.span().first(count),

@@ -23,9 +23,9 @@ Status Site::reload() {
   registry_version_ = state.registry_version;
   FUGO_ASSIGN(agencies_, ledger_->agencies());
   FUGO_ASSIGN(const auto keys, ledger_->key_rows());
-  FUGO_ASSIGN(const auto generations, ledger_->generations());
+  FUGO_ASSIGN(generations_, ledger_->generations());
   bool found = false;
-  for (const auto& row : generations) {
+  for (const auto& row : generations_) {
     if (row.state != keystore::GenerationState::kActive) continue;
     active_ = row;
     found = true;
@@ -33,13 +33,19 @@ Status Site::reload() {
   if (!found)
     return fail(ErrorCode::kDamaged, "no generation is active", "ledger, table generations",
                 "restore the ledger from a backup");
-  FUGO_ASSIGN(symbols_, Symbols::open(token_, keys, generations, agencies_));
+  FUGO_ASSIGN(symbols_, Symbols::open(token_, keys, generations_, agencies_));
   return {};
 }
 
 const keystore::Agency* Site::find_agency(std::string_view code) const {
   for (const auto& agency : agencies_)
     if (agency.code == code) return &agency;
+  return nullptr;
+}
+
+const keystore::GenerationRow* Site::find_generation(keystore::Generation number) const {
+  for (const auto& row : generations_)
+    if (row.number == number) return &row;
   return nullptr;
 }
 

@@ -37,7 +37,14 @@ class Site {
 
   // agencies and generations as they were at open() or reload().
   [[nodiscard]] const std::vector<keystore::Agency>& agencies() const { return agencies_; }
+  [[nodiscard]] const std::vector<keystore::GenerationRow>& generations() const {
+    return generations_;
+  }
+  // active_generation makes the symbols that are given out: agency symbols go by its number, people
+  // and index by its linkage_generation.
   [[nodiscard]] const keystore::GenerationRow& active_generation() const { return active_; }
+  // find_generation: nullptr when there is none of this number. Pointers last until reload().
+  [[nodiscard]] const keystore::GenerationRow* find_generation(keystore::Generation number) const;
   // registry_version is LedgerState's, as it was when the registries were read or before: whoever
   // depends on them compares it within a transaction of its own.
   [[nodiscard]] std::uint64_t registry_version() const { return registry_version_; }
@@ -55,6 +62,7 @@ class Site {
   std::unique_ptr<keystore::Ledger> ledger_;
   std::unique_ptr<Symbols> symbols_;
   std::vector<keystore::Agency> agencies_;
+  std::vector<keystore::GenerationRow> generations_;
   keystore::GenerationRow active_;
   std::uint64_t registry_version_ = 0;
 };

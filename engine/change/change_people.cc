@@ -187,7 +187,8 @@ Result<SecretArray<keystore::PersonRecord>> ChangePeople::records_of(
   sorted.reserve(order.size());
   for (const std::uint32_t i : order) sorted.push_back(ids[i]);
   FUGO_ASSIGN(auto read, SecretArray<keystore::PersonRecord>::create(sorted.size()));
-  FUGO_TRY(snapshot.read_people(site_->active_generation().number, sorted, read.span()));
+  FUGO_TRY(
+      snapshot.read_people(site_->active_generation().linkage_generation, sorted, read.span()));
   for (std::size_t i = 0; i < order.size(); ++i) records[order[i]] = read[i];
   return records;
 }

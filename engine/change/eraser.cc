@@ -112,7 +112,8 @@ void LedgerEraser::add_predecessors(const keystore::Snapshot& snapshot) {
 Status LedgerEraser::read_people(const keystore::Snapshot& snapshot) {
   FUGO_ASSIGN(people_, SecretArray<keystore::PersonRecord>::create(ids_.size()));
   FUGO_ASSIGN(linkage_, SecretArray<Block>::create(ids_.size()));
-  FUGO_TRY(snapshot.read_people(site_.active_generation().number, ids_, people_.span()));
+  FUGO_TRY(
+      snapshot.read_people(site_.active_generation().linkage_generation, ids_, people_.span()));
   for (std::size_t i = 0; i < ids_.size(); ++i) linkage_[i] = people_[i].linkage_symbol;
   return {};
 }

@@ -84,6 +84,7 @@ Result<ChangeOutcome> Changer::change(const ChangeRows& rows, keystore::SegmentR
   segment.people_new = static_cast<std::uint32_t>(index_.size());
   segment.issuances_new = static_cast<std::uint32_t>(issued_.size());
   data.row = segment;
+  data.linkage_generation = site_.active_generation().linkage_generation;
   data.job = job;
   data.people = new_people_.span();
   data.index = index_;
@@ -218,7 +219,7 @@ Status Changer::collect_people(keystore::SegmentNumber segment, PersonId first_n
     record.linkage_symbol = people_.new_symbols()[i];
     record.check_value = people_.new_checks()[i];
     record.counter = move.counter;
-    record.start = generation.number;
+    record.start = generation.linkage_generation;
     record.method = generation.linkage_method;
     record.predecessor = move.from;
     record.segment = segment;

@@ -179,7 +179,7 @@ Status PeopleFinder::look_up(const std::vector<KeyedRow>& sorted) {
                            [&](std::size_t first, std::size_t last, std::size_t) -> Status {
                              auto& hits = pieces[first / kLookUpGrain];
                              FUGO_TRY(snapshot_.find_people(
-                                 generation_.number,
+                                 generation_.linkage_generation,
                                  std::span(queries).subspan(first, last - first), hits));
                              for (IndexHit& hit : hits)
                                hit.query += static_cast<std::uint32_t>(first);
@@ -201,7 +201,7 @@ Status PeopleFinder::read_doubtful(const Round& round, const std::vector<KeyedRo
   std::sort(doubtful_.begin(), doubtful_.end());
   doubtful_.erase(std::unique(doubtful_.begin(), doubtful_.end()), doubtful_.end());
   FUGO_ASSIGN(records_, SecretArray<keystore::PersonRecord>::create(doubtful_.size()));
-  return snapshot_.read_people(generation_.number, doubtful_, records_.span());
+  return snapshot_.read_people(generation_.linkage_generation, doubtful_, records_.span());
 }
 
 Status PeopleFinder::settle_row(const Round& round, std::uint32_t item,

@@ -71,6 +71,7 @@ Result<IssueOutcome> SegmentIssuer::issue(const IssueRows& rows, keystore::Segme
   segment.people_new = static_cast<std::uint32_t>(new_people_rows_.size());
   segment.issuances_new = static_cast<std::uint32_t>(new_issued_.size());
   data.row = segment;
+  data.linkage_generation = site_.active_generation().linkage_generation;
   data.job = job;
   data.people = new_people_.span().first(new_people_rows_.size());
   data.index = new_index_;
@@ -134,7 +135,7 @@ void SegmentIssuer::collect_people(keystore::SegmentNumber segment) {
     record.linkage_symbol = people_.symbols[row];
     record.check_value = people_.checks[row];
     record.counter = people_.counters[row];
-    record.start = generation.number;
+    record.start = generation.linkage_generation;
     record.method = generation.linkage_method;
     record.segment = segment;
   }

@@ -41,7 +41,7 @@ class Filler {
     for (PersonId at = first; at < last;) {
       const auto count = static_cast<PersonId>(std::min<std::size_t>(kRecordsAtOnce, last - at));
       const auto records = records_.span().first(count);
-      FUGO_TRY(view_.snapshot->read_people_range(generation_.number, at, records));
+      FUGO_TRY(view_.snapshot->read_people_range(generation_.linkage_generation, at, records));
       for (PersonId i = 0; i < count; ++i) kept_[at - first + i] = records[i].linkage_symbol;
       at += count;
     }
@@ -128,7 +128,7 @@ class Filler {
     for (std::size_t first = 0; first < ids_.size(); first += kRecordsAtOnce) {
       const std::size_t count = std::min(kRecordsAtOnce, ids_.size() - first);
       const auto records = records_.span().first(count);
-      FUGO_TRY(view_.snapshot->read_people(generation_.number,
+      FUGO_TRY(view_.snapshot->read_people(generation_.linkage_generation,
                                            std::span(ids_).subspan(first, count), records));
       for (std::size_t i = 0; i < count; ++i) linkage_[first + i] = records[i].linkage_symbol;
     }

@@ -176,7 +176,7 @@ Status LinkWork::invert(const GenerationRow& generation, AgencyNumber agency,
   sort_rows(sorted_);
   for (std::size_t i = 0; i < count; ++i) digests_[i] = sorted_[i].key;
   hits_.clear();
-  FUGO_TRY(view_->snapshot->find_people(generation.number, digests_, hits_));
+  FUGO_TRY(view_->snapshot->find_people(generation.linkage_generation, digests_, hits_));
   for (const auto& hit : hits_) {
     const std::uint32_t ask = sorted_[hit.query].row;
     inverted_[ask] = 1;
@@ -209,7 +209,7 @@ Status LinkWork::evaluate(const GenerationRow& generation, bool verify,
   ids_.clear();
   for (const Candidate& candidate : some) ids_.push_back(candidate.id);
   const auto records = records_.span().first(count);
-  FUGO_TRY(view_->snapshot->read_people(generation.number, ids_, records));
+  FUGO_TRY(view_->snapshot->read_people(generation.linkage_generation, ids_, records));
 
   // First the symbols that the people were named by, then those that are wanted: one call.
   agencies_.clear();

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "base/text.h"
 #include "daemon/files/row.h"
+#include "engine/accepted.h"
 #include "engine/methods.h"
 
 namespace fugo::daemon {
@@ -33,31 +35,62 @@ Status refuse_while_job_is_open(engine::Site& site, const keystore::LedgerState&
               "agency registry", "finish it first: run fugo issue with its request file again");
 }
 
-const engine::Method* method_of(const NewAgency& agency) {
-  return engine::find_method(agency.method.empty() ? kDefaultAgencyMethod
-                                                   : std::string_view(agency.method));
+// Making is how agencies that are added now get their symbols.
+struct Making {
+  keystore::GenerationRow active;
+  // The generation that a regeneration of every agency's symbols prepares: whoever is added
+  // meanwhile must be in it, or would have no symbols of its key.
+  std::optional<keystore::GenerationRow> pending;
+  std::uint8_t pending_method = 0;  // 0: as in the active one
+};
+
+Result<Making> read_making(const keystore::Ledger& ledger, const keystore::LedgerState& state) {
+  Making making;
+  FUGO_ASSIGN(const auto generations, ledger.generations());
+  FUGO_ASSIGN(const auto accepted, engine::accepted_of(generations, {}));
+  making.active = accepted.front().row;
+  FUGO_ASSIGN(const auto runs, ledger.runs());
+  for (const auto& run : runs) {
+    if (run.number != state.open_run || (run.what & keystore::kRunAgency) == 0 || run.agency != 0)
+      continue;
+    for (const auto& row : generations)
+      if (row.number == run.to && row.state == keystore::GenerationState::kPending)
+        making.pending = row;
+    making.pending_method = run.agency_method;
+  }
+  return making;
+}
+
+// method_of is what makes the symbols of an agency from now on: the one that was given, else that
+// which a regeneration gave to all.
+const engine::Method* method_of(const NewAgency& agency, const Making& making) {
+  if (!agency.method.empty()) return engine::find_method(agency.method);
+  return making.active.agency_method == 0 ? engine::find_method(kDefaultAgencyMethod)
+                                          : engine::find_method(making.active.agency_method);
 }
 
 // compare tells whether the agency is in the registry already, as asked for.
-bool is_unchanged(const NewAgency& wanted, const Registry& registry, Mistakes& mistakes) {
+bool is_unchanged(const NewAgency& wanted, const Registry& registry, const Making& making,
+                  Mistakes& mistakes) {
   const auto at = registry.find(wanted.code);
   if (at == registry.end()) return false;
   const auto& there = at->second;
+  const auto* const method = method_of(wanted, making);
+  const auto* const version = engine::version_for(there, making.active.number);
   if (there.state == keystore::AgencyState::kClosed)
     mistakes.add(wanted.line,
                  fmt::format("the agency {} is closed, and a code is not used again", wanted.code));
   else if (there.name != wanted.name)
     mistakes.add(wanted.line, fmt::format("the agency {} is registered with another name: {}",
                                           wanted.code, there.name));
-  else if (const auto* method = method_of(wanted);
-           method != nullptr && !there.versions.empty() &&
-           there.versions.back().method != static_cast<std::uint8_t>(method->number))
+  else if (method != nullptr && version != nullptr &&
+           version->method != static_cast<std::uint8_t>(method->number))
     mistakes.add(wanted.line,
                  fmt::format("the agency {} is registered with another method", wanted.code));
   return true;
 }
 
-// make_parameters draws a parameter for each agency; equal ones would be a broken generator.
+// make_parameters draws parameters; equal ones would be a broken generator.
 Result<std::vector<Block>> make_parameters(engine::Site& site, const Registry& registry,
                                            std::size_t count) {
   std::vector<Block> parameters(count);
@@ -73,26 +106,29 @@ Result<std::vector<Block>> make_parameters(engine::Site& site, const Registry& r
   return parameters;
 }
 
-std::string journal_details(const NewAgency& agency) {
-  return nlohmann::ordered_json{
-      {"agency", agency.code}, {"name", agency.name}, {"method", method_of(agency)->name}}
-      .dump();
-}
-
 Status put_all(keystore::Update& update, const std::vector<const NewAgency*>& fresh,
-               const std::vector<Block>& parameters, const keystore::GenerationRow& generation,
+               const std::vector<Block>& parameters, const Making& making,
                const keystore::Actor& actor) {
   const auto now = unix_now();
-  for (std::size_t i = 0; i < fresh.size(); ++i) {
+  auto parameter = parameters.begin();
+  for (const NewAgency* const agency : fresh) {
+    const auto* const method = method_of(*agency, making);
+    const auto number = static_cast<std::uint8_t>(method->number);
     keystore::Agency row;
-    row.code = fresh[i]->code;
-    row.name = fresh[i]->name;
+    row.code = agency->code;
+    row.name = agency->name;
     row.added = now;
-    row.versions.push_back({generation.number,
-                            static_cast<std::uint8_t>(method_of(*fresh[i])->number),
-                            generation.agency_key, parameters[i]});
+    row.versions.push_back({making.active.number, number, making.active.agency_key, *parameter++});
+    if (making.pending)
+      row.versions.push_back({making.pending->number,
+                              making.pending_method == 0 ? number : making.pending_method,
+                              making.pending->agency_key, *parameter++});
     FUGO_TRY(update.put_agency(row));
-    FUGO_TRY(update.append_journal(actor, "agency.add", journal_details(*fresh[i])));
+    FUGO_TRY(update.append_journal(
+        actor, "agency.add",
+        nlohmann::ordered_json{
+            {"agency", agency->code}, {"name", agency->name}, {"method", method->name}}
+            .dump()));
   }
   return {};
 }
@@ -105,11 +141,12 @@ Result<AddedAgencies> add_agencies(engine::Site& site, const std::vector<NewAgen
   FUGO_ASSIGN(auto update, site.ledger().begin());  // from here on nobody else changes anything
   FUGO_TRY(refuse_while_job_is_open(site, update->state()));
   FUGO_ASSIGN(const auto registry, read_registry(site.ledger()));
+  FUGO_ASSIGN(const auto making, read_making(site.ledger(), update->state()));
   AddedAgencies counts;
   std::vector<const NewAgency*> fresh;
   for (const auto& agency : agencies) {
     check_new_agency(agency, importing.production, mistakes);
-    if (is_unchanged(agency, registry, mistakes))
+    if (is_unchanged(agency, registry, making, mistakes))
       ++counts.unchanged;
     else
       fresh.push_back(&agency);
@@ -120,8 +157,9 @@ Result<AddedAgencies> add_agencies(engine::Site& site, const std::vector<NewAgen
     return fail(ErrorCode::kRefused, mistakes.text(importing.subject), {},
                 "correct them and run it again");
   if (fresh.empty()) return counts;
-  FUGO_ASSIGN(const auto parameters, make_parameters(site, registry, fresh.size()));
-  FUGO_TRY(put_all(*update, fresh, parameters, site.active_generation(), actor));
+  FUGO_ASSIGN(const auto parameters,
+              make_parameters(site, registry, fresh.size() * (making.pending ? 2 : 1)));
+  FUGO_TRY(put_all(*update, fresh, parameters, making, actor));
   counts.added = fresh.size();
   if (!importing.file.empty())
     FUGO_TRY(update->append_journal(

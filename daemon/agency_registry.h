@@ -14,7 +14,8 @@
 
 namespace fugo::daemon {
 
-// kDefaultAgencyMethod makes the symbols of an agency that names no method.
+// kDefaultAgencyMethod makes the symbols of an agency that names no method, unless a regeneration
+// gave every agency another.
 inline constexpr std::string_view kDefaultAgencyMethod = "cmac-ff-aes256";
 
 // AddedAgencies counts what add_agencies did.
@@ -32,7 +33,8 @@ struct Importing {
 
 // add_agencies adds all agencies or none: kRefused names every mistake, those in `mistakes` (from
 // reading the file) included. The site is open with kAppend or kWrite and the issuing token, which
-// makes each agency's parameter. Also kRefused while a job is open.
+// makes each agency's parameter. Also kRefused while a job is open. While a regeneration renews
+// every agency's symbols, a new agency gets symbols of its generation too.
 [[nodiscard]] Result<AddedAgencies> add_agencies(engine::Site& site,
                                                  const std::vector<NewAgency>& agencies,
                                                  Mistakes mistakes, const Importing& importing,

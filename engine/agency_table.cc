@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 
+#include "engine/accepted.h"
 #include "engine/kernels.h"
 #include "engine/masks.h"
 #include "engine/symbol_count.h"
@@ -127,17 +128,6 @@ const AgencyFunction* find_function(std::uint8_t method) {
 hsm::KeyName key_name(const AgencyFunction& function, KeyPurpose purpose, std::uint16_t version) {
   const auto number = static_cast<std::uint8_t>(function.method);
   return {purpose, find_method(number)->algorithm, version};
-}
-
-// The newest version that is not newer than the generation; nullptr when there is none.
-const keystore::AgencyVersion* version_for(const keystore::Agency& agency,
-                                           keystore::Generation generation) {
-  const keystore::AgencyVersion* newest = nullptr;
-  for (const auto& version : agency.versions)
-    if (version.generation <= generation &&
-        (newest == nullptr || version.generation >= newest->generation))
-      newest = &version;
-  return newest;
 }
 
 tl::unexpected<Error> no_such_agency() {

@@ -21,7 +21,8 @@ struct LinkItem {
 };
 
 // link_symbols converts symbols of agency `from` into symbols of agency `to`. Items that are
-// already kBadSymbol are left alone. One-way symbols are resolved by recomputing, in bulk and in
+// already kBadSymbol are left alone. `from`'s may be of any generation that is accepted, `to`'s are
+// of the active one. One-way symbols are resolved by recomputing, in bulk and in
 // bounded memory, the symbol of everyone whom `from` was issued; invertible ones by the token.
 // Agencies are named by code; an unknown one is kRefused. Suspended agencies can be linked.
 // `keep_going`, where given, is asked between pieces; its error ends the work.

@@ -24,17 +24,18 @@ Status Site::reload() {
   FUGO_ASSIGN(agencies_, ledger_->agencies());
   FUGO_ASSIGN(const auto keys, ledger_->key_rows());
   FUGO_ASSIGN(generations_, ledger_->generations());
-  bool found = false;
-  for (const auto& row : generations_) {
-    if (row.state != keystore::GenerationState::kActive) continue;
-    active_ = row;
-    found = true;
-  }
-  if (!found)
-    return fail(ErrorCode::kDamaged, "no generation is active", "ledger, table generations",
-                "restore the ledger from a backup");
+  FUGO_ASSIGN(const auto runs, ledger_->runs());
+  FUGO_ASSIGN(accepted_, accepted_of(generations_, runs));
+  active_ = accepted_.front().row;
+  FUGO_ASSIGN(starts_, starts_of(generations_));
   FUGO_ASSIGN(symbols_, Symbols::open(token_, keys, generations_, agencies_));
   return {};
+}
+
+const keystore::GenerationRow* Site::find_accepted(keystore::Generation number) const {
+  for (const Accepted& generation : accepted_)
+    if (generation.row.number == number) return &generation.row;
+  return nullptr;
 }
 
 const keystore::Agency* Site::find_agency(std::string_view code) const {

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/accepted.h"
+#include "engine/starts.h"
 #include "engine/symbols.h"
 #include "hsm/token.h"
 #include "keystore/ledger.h"
@@ -45,9 +47,16 @@ class Site {
   [[nodiscard]] const keystore::GenerationRow& active_generation() const { return active_; }
   // find_generation: nullptr when there is none of this number. Pointers last until reload().
   [[nodiscard]] const keystore::GenerationRow* find_generation(keystore::Generation number) const;
+  // starts are where people start from, by starts_of(): the last is the active one.
+  [[nodiscard]] const std::vector<Start>& starts() const { return starts_; }
+  // accepted are the generations whose symbols are resolved, by accepted_of(): first the active
+  // one.
+  [[nodiscard]] const std::vector<Accepted>& accepted() const { return accepted_; }
   // registry_version is LedgerState's, as it was when the registries were read or before: whoever
   // depends on them compares it within a transaction of its own.
   [[nodiscard]] std::uint64_t registry_version() const { return registry_version_; }
+  // find_accepted: nullptr when symbols of this generation are not resolved (any more, or yet).
+  [[nodiscard]] const keystore::GenerationRow* find_accepted(keystore::Generation number) const;
   // find_agency: nullptr when the code is not registered. Pointers last until reload().
   [[nodiscard]] const keystore::Agency* find_agency(std::string_view code) const;
 
@@ -64,6 +73,8 @@ class Site {
   std::vector<keystore::Agency> agencies_;
   std::vector<keystore::GenerationRow> generations_;
   keystore::GenerationRow active_;
+  std::vector<Start> starts_;
+  std::vector<Accepted> accepted_;
   std::uint64_t registry_version_ = 0;
 };
 

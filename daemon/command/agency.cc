@@ -68,7 +68,8 @@ Result<Outcome> list(Context& context) {
   outcome.document = {{"agencies", Json::array()}};
   Table table({"CODE", "STATE", "METHOD", "ADDED", "NAME"});
   for (const auto& agency : site->agencies()) {
-    const auto method = agency.versions.empty() ? "" : method_name(agency.versions.back().method);
+    const auto* const version = engine::version_for(agency, site->active_generation().number);
+    const auto method = version == nullptr ? "" : method_name(version->method);
     outcome.document["agencies"].push_back({{"code", agency.code},
                                             {"name", agency.name},
                                             {"state", state_name(agency.state)},

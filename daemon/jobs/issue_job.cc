@@ -59,7 +59,7 @@ Status IssueJob::work_through(bool make_missing) {
   const auto work = [&](std::size_t number,
                         const engine::IssueRows& rows) -> Result<engine::IssueOutcome> {
     tell(number < done.size() ? "answering" : "issuing", all[number].first_row, job_.rows);
-    if (number < done.size()) return issuer_->answer(rows, done[number]);
+    if (number < done.size()) return issuer_->answer(rows, done[number], job_.generation);
     FUGO_TRY(before_commit());
     keystore::SegmentRow segment;
     segment.first_row = all[number].first_row;

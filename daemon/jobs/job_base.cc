@@ -205,10 +205,10 @@ Status Job::take_up() {
                 "the answers of request " + job_.id + " are made already, in another directory",
                 options_.output_directory.string(), "run it with --out " + job_.output_directory);
   if (job_.state != JobState::kRunning) return {};
-  FUGO_ASSIGN(const auto state, site_.ledger().state());
-  if (state.registry_version != job_.registry_version)
+  // What else of the registries its answers depend on is in the job's own row.
+  if (job_.generation != site_.active_generation().number)
     return fail(ErrorCode::kDamaged,
-                "the registries changed while request " + job_.id + " was open", "ledger",
+                "the symbol version changed while request " + job_.id + " was open", "ledger",
                 "run fugo verify; fugo jobs cancel " + job_.id + " gives the request up");
   FUGO_TRY(before_commit());
   // Who goes on need not be who started: the entries behind this one are theirs.
@@ -283,8 +283,19 @@ AnswersPlace Job::place() const {
   return here;
 }
 
+// Answers are the same only as long as the symbols in them are good.
+Status Job::refuse_retired() const {
+  if (site_.find_accepted(job_.generation) != nullptr) return {};
+  return fail(ErrorCode::kRefused,
+              "request " + job_.id + " was answered on " + format_time(job_.time) +
+                  " with symbols of version " + std::to_string(job_.generation) +
+                  ", which are not accepted any more: it is not answered again",
+              options_.request.string(), "send a request with a new id");
+}
+
 // A request that was answered before: answered again by reading only.
 Result<JobReport> Job::repeat() {
+  FUGO_TRY(refuse_retired());
   report_.repeated = true;
   const auto folder = answers_path(options_.output_directory, job_.id);
   if (is_there(folder)) {

@@ -102,6 +102,7 @@ class Job {
   [[nodiscard]] Status take_up();
   void pin(const keystore::LedgerState& state);
   void move_answers(const std::filesystem::path& directory);
+  [[nodiscard]] Status refuse_retired() const;
   [[nodiscard]] Result<JobReport> repeat();
   [[nodiscard]] Result<JobReport> report();
 

@@ -35,8 +35,7 @@ Status ChangePeople::find_old(const ChangeRows& rows, const keystore::Snapshot& 
   move_candidates_.clear();
   if (rows.old_codes.size() != rows.new_codes.size())
     return fail(ErrorCode::kInternal, "a change has as many old codes as new ones");
-  PeopleFinder finder(site_->symbols(), *site_->ledger().keys(), snapshot,
-                      site_->active_generation(), old_);
+  PeopleFinder finder(site_->symbols(), *site_->ledger().keys(), snapshot, site_->starts(), old_);
   return finder.run(rows.old_codes);
 }
 
@@ -44,8 +43,7 @@ Status ChangePeople::find_old(const ChangeRows& rows, const keystore::Snapshot& 
 Status ChangePeople::find_new(const ChangeRows& rows, const keystore::Snapshot& snapshot) {
   FUGO_ASSIGN(auto codes, SecretArray<std::uint64_t>::create(candidates_.size()));
   for (std::size_t i = 0; i < candidates_.size(); ++i) codes[i] = rows.new_codes[candidates_[i]];
-  PeopleFinder finder(site_->symbols(), *site_->ledger().keys(), snapshot,
-                      site_->active_generation(), new_);
+  PeopleFinder finder(site_->symbols(), *site_->ledger().keys(), snapshot, site_->starts(), new_);
   return finder.run(codes.span());
 }
 
@@ -174,9 +172,29 @@ Status ChangePeople::collect(const keystore::Snapshot& snapshot) {
   return {};
 }
 
+Status ChangePeople::take_linkage_of(const keystore::Snapshot& snapshot,
+                                     const keystore::GenerationRow& generation) {
+  if (generation.linkage_generation == site_->active_generation().linkage_generation) return {};
+  std::vector<PersonId> olds, news;
+  for (const Move& move : moves_) olds.push_back(move.from), news.push_back(move.to);
+  FUGO_ASSIGN(const auto before, records_of(snapshot, generation.linkage_generation, olds));
+  FUGO_ASSIGN(const auto after, records_of(snapshot, generation.linkage_generation, news));
+  for (std::size_t i = 0; i < moves_.size(); ++i) {
+    old_symbols_[i] = before[i].linkage_symbol;
+    new_symbols_[i] = after[i].linkage_symbol;
+  }
+  return {};
+}
+
 // records_of reads records in any order of ids; kNoPerson gives an empty one.
 Result<SecretArray<keystore::PersonRecord>> ChangePeople::records_of(
     const keystore::Snapshot& snapshot, std::span<const PersonId> ids) const {
+  return records_of(snapshot, site_->active_generation().linkage_generation, ids);
+}
+
+Result<SecretArray<keystore::PersonRecord>> ChangePeople::records_of(
+    const keystore::Snapshot& snapshot, keystore::Generation linkage_generation,
+    std::span<const PersonId> ids) {
   FUGO_ASSIGN(auto records, SecretArray<keystore::PersonRecord>::create(ids.size()));
   std::vector<std::uint32_t> order;
   for (std::uint32_t i = 0; i < ids.size(); ++i)
@@ -187,8 +205,7 @@ Result<SecretArray<keystore::PersonRecord>> ChangePeople::records_of(
   sorted.reserve(order.size());
   for (const std::uint32_t i : order) sorted.push_back(ids[i]);
   FUGO_ASSIGN(auto read, SecretArray<keystore::PersonRecord>::create(sorted.size()));
-  FUGO_TRY(
-      snapshot.read_people(site_->active_generation().linkage_generation, sorted, read.span()));
+  FUGO_TRY(snapshot.read_people(linkage_generation, sorted, read.span()));
   for (std::size_t i = 0; i < order.size(); ++i) records[order[i]] = read[i];
   return records;
 }

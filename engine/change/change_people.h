@@ -46,6 +46,10 @@ class ChangePeople {
   [[nodiscard]] Status recall_moves(const keystore::Snapshot& snapshot,
                                     keystore::SegmentNumber segment);
 
+  // take_linkage_of makes old_symbols and new_symbols those of another generation, after recall.
+  [[nodiscard]] Status take_linkage_of(const keystore::Snapshot& snapshot,
+                                       const keystore::GenerationRow& generation);
+
   [[nodiscard]] std::span<const ChangeResult> results() const { return results_; }
   [[nodiscard]] std::span<const Move> moves() const { return moves_; }
   // Beside the moves:
@@ -68,6 +72,9 @@ class ChangePeople {
   [[nodiscard]] Status collect(const keystore::Snapshot& snapshot);
   [[nodiscard]] Result<SecretArray<keystore::PersonRecord>> records_of(
       const keystore::Snapshot& snapshot, std::span<const keystore::PersonId> ids) const;
+  [[nodiscard]] static Result<SecretArray<keystore::PersonRecord>> records_of(
+      const keystore::Snapshot& snapshot, keystore::Generation linkage_generation,
+      std::span<const keystore::PersonId> ids);
 
   Site* site_;
   PeopleColumns old_, new_;                     // by row, by candidate

@@ -55,8 +55,7 @@ Result<EraseOutcome> LedgerEraser::find(std::span<const std::uint64_t> codes) {
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   next_segment_ = state.next_segment;
   deleted_people_ = state.deleted_people;
-  PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.active_generation(),
-                      columns_);
+  PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.starts(), columns_);
   FUGO_TRY(finder.run(codes));
   FUGO_TRY(going());
   judge(*snapshot, codes.size());

@@ -51,7 +51,8 @@ class Changer final : public SegmentChanger {
 
   Site& site_;
   ChangePeople people_;
-  std::vector<PairKey> pair_keys_;  // by (agency, old person)
+  const keystore::GenerationRow* generation_ = nullptr;  // whose symbols the pairs are
+  std::vector<PairKey> pair_keys_;                       // by (agency, old person)
   SecretArray<SymbolPair> pairs_, records_;
   std::vector<keystore::IssuedEntry> issued_;       // of the new people, made by this segment
   std::vector<std::uint32_t> issued_moves_;         // beside issued_
@@ -64,6 +65,7 @@ Result<ChangeOutcome> Changer::change(const ChangeRows& rows, keystore::SegmentR
                                       const keystore::Actor& actor, keystore::JobRow& job) {
   if (SegmentChanger::independent_rows(rows) != rows.old_codes.size())
     return fail(ErrorCode::kInternal, "the rows of a segment depend on each other");
+  generation_ = &site_.active_generation();
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   segment.number = state.next_segment;
@@ -115,6 +117,11 @@ Result<ChangeOutcome> Changer::answer_without_rows(const keystore::SegmentRow& s
 // What agencies and the site were told of people_'s moves when the job ran.
 Status Changer::make_again(const keystore::Snapshot& snapshot, keystore::JobNumber number) {
   FUGO_ASSIGN(const auto job, site_.ledger().job(number));
+  generation_ = site_.find_accepted(job.generation);
+  if (generation_ == nullptr)
+    return fail(ErrorCode::kRefused, "the symbol version of this answered request is not in use",
+                "segment of job " + job.id);
+  FUGO_TRY(people_.take_linkage_of(snapshot, *generation_));
   FUGO_TRY(going());
   FUGO_TRY(find_pairs(snapshot, job));
   FUGO_TRY(going());
@@ -179,8 +186,7 @@ Status Changer::make_pairs() {
     linkage[2 * i + 1] = new_symbols[pair_keys_[i].move];
     agencies[2 * i] = agencies[2 * i + 1] = pair_keys_[i].agency;
   }
-  FUGO_TRY(site_.symbols().agency(site_.active_generation().number, agencies, linkage.span(),
-                                  symbols.span()));
+  FUGO_TRY(site_.symbols().agency(generation_->number, agencies, linkage.span(), symbols.span()));
   for (std::size_t i = 0; i < count; ++i)
     pairs_[i] = {pair_keys_[i].agency, symbols[2 * i], symbols[2 * i + 1]};
   std::sort(pairs_.span().begin(), pairs_.span().end(), pair_before);
@@ -192,9 +198,8 @@ Status Changer::make_records() {
   FUGO_ASSIGN(records_, SecretArray<SymbolPair>::create(count));
   FUGO_ASSIGN(auto before, SecretArray<Block>::create(count));
   FUGO_ASSIGN(auto after, SecretArray<Block>::create(count));
-  const auto& generation = site_.active_generation();
-  FUGO_TRY(site_.symbols().record(generation, people_.old_symbols(), before.span()));
-  FUGO_TRY(site_.symbols().record(generation, people_.new_symbols(), after.span()));
+  FUGO_TRY(site_.symbols().record(*generation_, people_.old_symbols(), before.span()));
+  FUGO_TRY(site_.symbols().record(*generation_, people_.new_symbols(), after.span()));
   for (std::size_t i = 0; i < count; ++i) records_[i] = {0, before[i], after[i]};
   std::sort(records_.span().begin(), records_.span().end(), pair_before);
   return {};
@@ -208,10 +213,10 @@ Status Changer::collect_people(keystore::SegmentNumber segment, PersonId first_n
   FUGO_ASSIGN(new_people_, SecretArray<keystore::PersonRecord>::create(made));
   index_.clear();
   patches_.clear();
-  const auto& generation = site_.active_generation();
+  const auto& start = site_.starts().back().made_by;
   for (std::size_t i = 0; i < moves.size(); ++i) {
     const Move& move = moves[i];
-    patches_.push_back({move.from, generation.number, keystore::PersonState::kSuperseded,
+    patches_.push_back({move.from, generation_->number, keystore::PersonState::kSuperseded,
                         people_.old_records()[i].predecessor, move.to, segment});
     if (move.joined) continue;
     keystore::PersonRecord& record = new_people_[move.to - first_new];
@@ -219,8 +224,8 @@ Status Changer::collect_people(keystore::SegmentNumber segment, PersonId first_n
     record.linkage_symbol = people_.new_symbols()[i];
     record.check_value = people_.new_checks()[i];
     record.counter = move.counter;
-    record.start = generation.linkage_generation;
-    record.method = generation.linkage_method;
+    record.start = start.number;
+    record.method = start.linkage_method;
     record.predecessor = move.from;
     record.segment = segment;
     index_.push_back({move.digest, move.to, keystore::symbol_tag(record.check_value)});
@@ -258,7 +263,7 @@ void Changer::count(const keystore::Actor& actor, keystore::SegmentData& data) c
   const auto joined =
       static_cast<std::uint64_t>(std::count(results.begin(), results.end(), ChangeResult::kJoined));
   const std::string day = local_day(data.row.time);
-  const keystore::Generation generation = site_.active_generation().number;
+  const keystore::Generation generation = generation_->number;
   for (const auto& entry : issued_) {
     if (data.stats.empty() || data.stats.back().agency != entry.key.agency)
       data.stats.push_back({day, entry.key.agency, generation, 0, 0, 0});

@@ -10,8 +10,8 @@ Result<CodeLook> CodeLook::create(Site& site, std::size_t max_codes) {
 
 Result<std::span<const CodeState>> CodeLook::look(std::span<const std::uint64_t> codes) {
   FUGO_ASSIGN(const auto snapshot, site_->ledger().snapshot());
-  PeopleFinder finder(site_->symbols(), *site_->ledger().keys(), *snapshot,
-                      site_->active_generation(), columns_);
+  PeopleFinder finder(site_->symbols(), *site_->ledger().keys(), *snapshot, site_->starts(),
+                      columns_);
   FUGO_TRY(finder.run(codes));
   states_.clear();
   for (const keystore::PersonId id : std::span(columns_.ids).first(codes.size()))

@@ -9,7 +9,10 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "engine/issue/elder_finder.h"
+#include "engine/issue/index_look.h"
 #include "engine/issue/sorting.h"
+#include "engine/starts.h"
 #include "engine/symbols.h"
 #include "keystore/ledger_keys.h"
 #include "keystore/snapshot.h"
@@ -26,7 +29,8 @@ struct PeopleColumns {
   std::vector<keystore::PersonId> ids;       // in the ledger; kNoPerson: new in this segment
   std::vector<std::uint32_t> leaders;        // of a new person: the first row that is about them
   std::vector<KeyedRow> by_digest;           // all rows, sorted by their counter-0 digest
-  bool collided = false;                     // whether any counter is not 0
+  bool collided = false;                     // whether any counter of a new person is not 0
+  Elders elders;                             // where there is more than one start
 
   [[nodiscard]] static Result<PeopleColumns> create(std::size_t rows);
 };
@@ -39,15 +43,20 @@ struct PeopleColumns {
 // row that is about this person; rows that meet another person's symbol go to round c + 1.
 // Where people were deleted, a free symbol proves nothing (Snapshot::probe_to): claimed people are
 // looked for under the higher counters too.
+//
+// All of this is about the active linkage generation. Where people start from older ones too, they
+// are looked for first (ElderFinder): who is found so is nobody new, and must not be found again.
 class PeopleFinder {
  public:
   PeopleFinder(Symbols& symbols, const keystore::LedgerKeys& keys,
-               const keystore::Snapshot& snapshot, const keystore::GenerationRow& generation,
+               const keystore::Snapshot& snapshot, std::span<const Start> starts,
                PeopleColumns& columns)
       : symbols_(symbols),
         keys_(keys),
         snapshot_(snapshot),
-        generation_(generation),
+        starts_(starts),
+        generation_(starts.back().made_by),
+        look_(keys, snapshot, generation_.number),
         columns_(columns) {}
 
   // run fills the first codes.size() rows of the columns.
@@ -69,12 +78,13 @@ class PeopleFinder {
   [[nodiscard]] Status first_round(std::span<const std::uint64_t> codes);
   [[nodiscard]] Status next_round(std::span<const std::uint64_t> codes, std::uint16_t counter);
   [[nodiscard]] Status settle(const Round& round, const std::vector<KeyedRow>& sorted);
-  [[nodiscard]] Status look_up(const std::vector<KeyedRow>& sorted);
-  [[nodiscard]] Status read_doubtful(const Round& round, const std::vector<KeyedRow>& sorted);
   [[nodiscard]] Status settle_row(const Round& round, std::uint32_t item,
                                   std::span<const keystore::IndexHit> hits);
-  [[nodiscard]] Result<bool> occupied_in_ledger(std::uint32_t row, const Block& symbol,
-                                                std::span<const keystore::IndexHit> hits);
+  [[nodiscard]] Status find_elders(std::span<const std::uint64_t> codes);
+  [[nodiscard]] keystore::PersonId elder(std::uint32_t row) const {
+    return has_elders_ ? columns_.elders.ids[row] : keystore::kNoPerson;
+  }
+  void put_elders();
   [[nodiscard]] Status look_further(std::span<const std::uint64_t> codes);
   [[nodiscard]] Status look_further(std::span<const std::uint64_t> codes,
                                     std::vector<std::uint32_t>& rows, std::uint16_t counter);
@@ -84,19 +94,15 @@ class PeopleFinder {
   Symbols& symbols_;
   const keystore::LedgerKeys& keys_;
   const keystore::Snapshot& snapshot_;
-  const keystore::GenerationRow& generation_;
+  const std::span<const Start> starts_;
+  const keystore::GenerationRow& generation_;  // the last start's
+  IndexLook look_;
   PeopleColumns& columns_;
 
-  std::vector<keystore::IndexHit> hits_;         // of the current round, by position in `sorted`
-  std::vector<keystore::PersonId> doubtful_;     // people whose record has to be looked at
-  SecretArray<keystore::PersonRecord> records_;  // beside doubtful_
-  std::vector<std::uint32_t> group_claims_;      // leaders within the current group
+  bool has_elders_ = false;                  // whether columns_.elders is about these rows
+  std::vector<std::uint32_t> group_claims_;  // leaders within the current group
   std::unordered_multimap<std::uint64_t, std::uint32_t> claims_;  // of earlier rounds
   std::vector<std::uint32_t> open_;  // rows for the next round, ascending
 };
-
-// same_secret compares two blocks or check values without a branch on their content.
-[[nodiscard]] bool same_secret(const Block& a, const Block& b);
-[[nodiscard]] bool same_secret(const keystore::CheckValue& a, const keystore::CheckValue& b);
 
 }  // namespace fugo::engine

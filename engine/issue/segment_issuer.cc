@@ -15,6 +15,7 @@ using keystore::kNoPerson;
 using keystore::PersonId;
 
 constexpr std::size_t kDigestGrain = 16 * 1024;
+constexpr std::size_t kReadGrain = 32 * 1024;
 
 Status add_in_pieces(
     std::size_t count, keystore::DigestSum& sum,
@@ -54,15 +55,14 @@ Result<IssueOutcome> SegmentIssuer::issue(const IssueRows& rows, keystore::Segme
   segment.job = job.number;
   segment.time = job.time;
 
-  PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.active_generation(),
-                      people_);
+  PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.starts(), people_);
   FUGO_TRY(finder.run(rows.codes));
   FUGO_TRY(going());
   give_ids(state.next_person, rows.codes.size());
   FUGO_TRY(issuances_.find(*snapshot, rows.agencies, people_.ids, state.next_person,
                            keystore::kNoSegment));
   FUGO_TRY(going());
-  FUGO_TRY(make_symbols(rows));
+  FUGO_TRY(make_symbols(rows, site_.active_generation().number));
   FUGO_TRY(going());
   collect_people(segment.number);
   collect_issued(rows, segment.number);
@@ -86,10 +86,13 @@ Result<IssueOutcome> SegmentIssuer::issue(const IssueRows& rows, keystore::Segme
 }
 
 Result<IssueOutcome> SegmentIssuer::answer(const IssueRows& rows,
-                                           const keystore::SegmentRow& segment) {
+                                           const keystore::SegmentRow& segment,
+                                           keystore::Generation generation) {
+  const keystore::GenerationRow& active = site_.active_generation();
+  const auto* const of = generation == 0 ? &active : site_.find_accepted(generation);
+  if (of == nullptr) return fail(ErrorCode::kRefused, "this symbol version is not in use");
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
-  PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.active_generation(),
-                      people_);
+  PeopleFinder finder(site_.symbols(), *site_.ledger().keys(), *snapshot, site_.starts(), people_);
   FUGO_TRY(finder.run(rows.codes));
   FUGO_TRY(going());
   const std::string where = "segment " + std::to_string(segment.number);
@@ -98,7 +101,9 @@ Result<IssueOutcome> SegmentIssuer::answer(const IssueRows& rows,
                 where, "people were deleted since; the answers cannot be made again");
   FUGO_TRY(
       issuances_.find(*snapshot, rows.agencies, people_.ids, snapshot->people(), segment.number));
-  FUGO_TRY(make_symbols(rows));
+  if (of->linkage_generation != active.linkage_generation)
+    FUGO_TRY(take_linkage_of(*snapshot, of->linkage_generation, rows.codes.size()));
+  FUGO_TRY(make_symbols(rows, of->number));
   return IssueOutcome{symbols_.span().first(rows.codes.size()), issuances_.results(),
                       segment.people_new, static_cast<std::uint32_t>(issuances_.new_rows().size())};
 }
@@ -126,7 +131,7 @@ void SegmentIssuer::give_ids(PersonId first_new, std::size_t rows) {
 }
 
 void SegmentIssuer::collect_people(keystore::SegmentNumber segment) {
-  const auto& generation = site_.active_generation();
+  const auto& start = site_.starts().back().made_by;
   new_index_.clear();
   for (std::size_t i = 0; i < new_people_rows_.size(); ++i) {
     const std::uint32_t row = new_people_rows_[i];
@@ -135,8 +140,8 @@ void SegmentIssuer::collect_people(keystore::SegmentNumber segment) {
     record.linkage_symbol = people_.symbols[row];
     record.check_value = people_.checks[row];
     record.counter = people_.counters[row];
-    record.start = generation.linkage_generation;
-    record.method = generation.linkage_method;
+    record.start = start.number;
+    record.method = start.linkage_method;
     record.segment = segment;
   }
   if (new_people_rows_.empty()) return;
@@ -159,8 +164,30 @@ void SegmentIssuer::collect_issued(const IssueRows& rows, keystore::SegmentNumbe
     new_issued_.push_back({{rows.agencies[row], people_.ids[row]}, segment});
 }
 
-Status SegmentIssuer::make_symbols(const IssueRows& rows) {
-  return site_.symbols().agency(site_.active_generation().number, rows.agencies,
+// The linkage symbols that the rows' people have in another generation take the place of today's.
+Status SegmentIssuer::take_linkage_of(const keystore::Snapshot& snapshot,
+                                      keystore::Generation linkage_generation, std::size_t rows) {
+  std::vector<KeyedRow> sorted, scratch;
+  sorted.reserve(rows);
+  for (std::uint32_t row = 0; row < rows; ++row) sorted.push_back({people_.ids[row], row});
+  sort_by_key(sorted, scratch);
+  std::vector<PersonId> ids;
+  ids.reserve(rows);
+  for (const KeyedRow& item : sorted) ids.push_back(static_cast<PersonId>(item.key));
+  return parallel_ranges(
+      rows, kReadGrain, hardware_threads(),
+      [&](std::size_t first, std::size_t last, std::size_t) -> Status {
+        const auto records = new_people_.span().subspan(first, last - first);
+        FUGO_TRY(snapshot.read_people(linkage_generation,
+                                      std::span(ids).subspan(first, last - first), records));
+        for (std::size_t i = first; i < last; ++i)
+          people_.symbols[sorted[i].row] = records[i - first].linkage_symbol;
+        return {};
+      });
+}
+
+Status SegmentIssuer::make_symbols(const IssueRows& rows, keystore::Generation generation) {
+  return site_.symbols().agency(generation, rows.agencies,
                                 people_.symbols.span().first(rows.codes.size()),
                                 symbols_.span().first(rows.codes.size()));
 }

@@ -53,10 +53,12 @@ class SegmentIssuer {
   [[nodiscard]] Result<IssueOutcome> issue(const IssueRows& rows, keystore::SegmentRow segment,
                                            const keystore::Actor& actor, keystore::JobRow& job);
 
-  // answer makes the outcome of a committed segment again, by reading only. kDamaged when a row's
-  // person or issuance is not in the ledger.
+  // answer makes the outcome of a committed segment again, by reading only, with the symbols of the
+  // generation that its job was of (0: the active one). kRefused when that is not accepted any
+  // more, or a row's person or issuance is not in the ledger.
   [[nodiscard]] Result<IssueOutcome> answer(const IssueRows& rows,
-                                            const keystore::SegmentRow& segment);
+                                            const keystore::SegmentRow& segment,
+                                            keystore::Generation generation = 0);
 
  private:
   explicit SegmentIssuer(Site& site) : site_(site) {}
@@ -69,7 +71,9 @@ class SegmentIssuer {
   void give_ids(keystore::PersonId first_new, std::size_t rows);
   void collect_people(keystore::SegmentNumber segment);
   void collect_issued(const IssueRows& rows, keystore::SegmentNumber segment);
-  [[nodiscard]] Status make_symbols(const IssueRows& rows);
+  [[nodiscard]] Status make_symbols(const IssueRows& rows, keystore::Generation generation);
+  [[nodiscard]] Status take_linkage_of(const keystore::Snapshot& snapshot,
+                                       keystore::Generation linkage_generation, std::size_t rows);
   [[nodiscard]] Status add_digests(const IssueRows& rows, std::int64_t time,
                                    keystore::SegmentData& data);
   [[nodiscard]] Result<Masks> masks_of(keystore::AgencyNumber agency, std::int64_t time);

@@ -79,6 +79,7 @@ keystore::JobRow TrialLedger::start(keystore::JobKind kind, std::uint64_t rows) 
   job.time = 1'700'000'000 + 100'000LL * jobs_;
   job.operator_name = "tester";
   job.output_directory = "/answers";
+  job.generation = site_->active_generation().number;
   job.segment_rows = 1000;
   job.rows = rows;
   const auto state = must(site_->ledger().state());

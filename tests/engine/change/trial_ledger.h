@@ -88,6 +88,11 @@ class TrialLedger {
   Erased find(const Codes& codes);
   std::vector<LinkItem> link(keystore::AgencyNumber from, keystore::AgencyNumber to,
                              const std::vector<Block>& symbols);
+  // regenerate runs and commits a regeneration of what the bits kRun... say, twice at most. With
+  // new agency keys every agency gets a new parameter.
+  void regenerate(std::uint8_t what);
+  // retire ends it: the symbols of the generation before are not accepted any more.
+  void retire();
   void set_agency(keystore::AgencyNumber number, keystore::AgencyState state);
   std::string digest();
   // verify gives everything that verify_tables and verify_content find; empty: nothing.

@@ -18,6 +18,7 @@ class MemorySnapshot : public keystore::Snapshot {
   std::vector<keystore::IndexEntry> index;      // in any order
   std::map<keystore::IssuedKey, keystore::SegmentNumber> issued;
   std::vector<keystore::PersonPatch> patched;  // ascending by id
+  std::uint16_t probe = 0;                     // what probe_to() says
 
   // add_person gives the person the next id, and an index entry.
   keystore::PersonId add_person(const keystore::PersonRecord& record, std::uint64_t digest) {
@@ -87,7 +88,7 @@ class MemorySnapshot : public keystore::Snapshot {
     const auto* patch = find_patch(id);
     return patch == nullptr ? keystore::kNoSegment : patch->superseded_in;
   }
-  [[nodiscard]] std::uint16_t probe_to() const override { return 0; }
+  [[nodiscard]] std::uint16_t probe_to() const override { return probe; }
   [[nodiscard]] keystore::PersonId people() const override {
     return static_cast<keystore::PersonId>(records.size());
   }

@@ -38,6 +38,7 @@ class PeopleFinderTest : public ::testing::Test {
 
   void SetUp() override {
     generation_.linkage_method = static_cast<std::uint8_t>(MethodNumber::kTest16);
+    starts_ = {{generation_, {}}};
     auto opened = Symbols::open(token_->token(), token_->rows(), std::vector{generation_},
                                 std::vector<keystore::Agency>{});
     ASSERT_TRUE(opened) << opened.error().message();
@@ -51,7 +52,7 @@ class PeopleFinderTest : public ::testing::Test {
   void segment(const std::vector<std::uint64_t>& codes) {
     auto columns = PeopleColumns::create(codes.size());
     ASSERT_TRUE(columns);
-    PeopleFinder finder(*symbols_, *keys_, ledger_, generation_, *columns);
+    PeopleFinder finder(*symbols_, *keys_, ledger_, starts_, *columns);
     const auto found = finder.run(codes);
     ASSERT_TRUE(found) << found.error().message();
     collided_ = collided_ || columns->collided;
@@ -94,6 +95,7 @@ class PeopleFinderTest : public ::testing::Test {
 
   static ScratchToken* token_;
   keystore::GenerationRow generation_;
+  std::vector<Start> starts_;
   std::unique_ptr<Symbols> symbols_;
   std::shared_ptr<const keystore::LedgerKeys> keys_;
   MemorySnapshot ledger_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,7 +12,7 @@
 #include <vector>
 
 #include "engine/link/linking.h"
-#include "tests/daemon/site_fixture.h"
+#include "tests/daemon/service/daemon_fixture.h"
 
 namespace fugo::test {
 
@@ -27,10 +28,16 @@ struct Asked {
 };
 
 // LinkedSite is a TestSite with what was issued on it, from answer files: a resident is a number,
-// as of resident_code. The ledger is written by processes of their own.
+// as of resident_code. The ledger is written by processes of their own: one for each request, or
+// the daemon.
 class LinkedSite {
  public:
   using Issuance = std::pair<std::string, std::size_t>;  // agency, resident
+
+  // start_daemon: from then on requests go through the inbox of a real fugod, and what it holds for
+  // an approval is approved. Before a Linking is open. stop_daemon gives its exit code.
+  void start_daemon();
+  int stop_daemon();
 
   // issue runs a request for these.
   void issue(const std::vector<Issuance>& wanted);
@@ -70,7 +77,15 @@ class LinkedSite {
       const std::string& kind, const std::function<std::string(const std::string& id)>& text,
       const std::vector<std::string>& more = {});
 
+  // carry_out has a request answered, and gives the folder of its answers.
+  [[nodiscard]] std::filesystem::path carry_out(const std::string& id, const std::string& kind,
+                                                const std::string& text,
+                                                const std::vector<std::string>& more);
+  // The same by the daemon.
+  [[nodiscard]] std::filesystem::path drop_and_wait(const std::string& id, const std::string& text);
+
   TestSite site_;
+  std::unique_ptr<RunningDaemon> daemon_;  // null: each request by a process of its own
   std::map<std::string, std::map<std::size_t, Block>> symbols_;
   std::set<std::size_t> changed_, removed_;
   unsigned jobs_ = 0;

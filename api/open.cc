@@ -177,8 +177,9 @@ fugo_status fugo_find_agency(fugo_linkage* handle, const char* code, fugo_agency
   if (code == nullptr || agency == nullptr) return FUGO_BAD_CALL;
   return guarded([&]() -> fugo_status {
     const auto found = handle->linking->find_agency(code);
-    if (!found) return FUGO_UNKNOWN_AGENCY;
-    *agency = *found;
+    if (!found) return FUGO_UNAVAILABLE;
+    if (!*found) return FUGO_UNKNOWN_AGENCY;
+    *agency = **found;
     return FUGO_OK;
   });
 }

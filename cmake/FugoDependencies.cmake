@@ -14,6 +14,10 @@ pkg_check_modules(P11KIT REQUIRED IMPORTED_TARGET p11-kit-1)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(UCHARDET REQUIRED IMPORTED_TARGET uchardet)
+# cctz comes without a description of its own.
+find_library(FUGO_CCTZ cctz REQUIRED)
+add_library(fugo_cctz INTERFACE IMPORTED)
+target_link_libraries(fugo_cctz INTERFACE ${FUGO_CCTZ})
 find_package(Doxygen) # for the target apidoc alone
 if(FUGO_TESTS)
   find_package(GTest REQUIRED)

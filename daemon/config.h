@@ -67,7 +67,7 @@ struct Settings {
   std::uint32_t reject_limit_percent = 10;
   std::vector<std::string> delete_reasons = {"clerical_error"};  // which is always in it
 
-  engine::LinkingSettings link;      // [linking]: of the installed library
+  engine::LinkingSettings link;      // [linking], and time_zone: of the installed library
   std::filesystem::path link_usage;  // where processes that link leave their counts
   DaemonSection daemon;
   LogSection log;

@@ -83,6 +83,7 @@ std::string set_zone(const toml::node& node, Settings& settings) {
   // A zone that the system does not know is a mistake of this line, so it is tried here.
   if (const auto known = check_time_zone(*value); !known) return known.error().what;
   settings.time_zone = *value;
+  settings.link.time_zone = *value;
   return {};
 }
 
@@ -209,6 +210,15 @@ std::string set_index_size(const toml::node& node, Settings& settings) {
   return {};
 }
 
+std::string set_patience(const toml::node& node, Settings& settings) {
+  constexpr std::int64_t kMost = 600'000;
+  const auto value = node.value_exact<std::int64_t>();
+  if (!value || *value < 1 || *value > kMost)
+    return fmt::format("must be a whole number from 1 to {}", kMost);
+  settings.link.patience = std::chrono::milliseconds(*value);
+  return {};
+}
+
 void add_linking_rules(std::vector<ConfigRule>& rules) {
   rules.push_back({"linking", "index", false, set_index});
   rules.push_back({"linking", "index_mib", false, set_index_size});
@@ -216,6 +226,7 @@ void add_linking_rules(std::vector<ConfigRule>& rules) {
                    number_into<std::uint64_t>(
                        [](Settings& s) -> std::uint64_t& { return s.link.quota_per_day; }, 0,
                        1'000'000'000'000)});
+  rules.push_back({"linking", "patience_ms", false, set_patience});
   rules.push_back({"linking", "usage", false,
                    path_into([](Settings& s) -> std::filesystem::path& { return s.link_usage; })});
   rules.push_back({"linking", "combine", false,

@@ -282,6 +282,10 @@ Result<std::unique_ptr<WriteTransaction>> WriteTransaction::begin(
   if (environment->writer_.load() == std::this_thread::get_id())
     return fail(ErrorCode::kInternal, "this thread has a write transaction already", "data.mdb");
   std::unique_ptr<WriteTransaction> made(new WriteTransaction(std::move(environment)));
+  // A reader that was killed would keep every page from being used again as long as we are open.
+  // What the check itself cannot do, the next one may.
+  int dead = 0;
+  ::mdb_reader_check(made->environment_->handle(), &dead);
   const int code = ::mdb_txn_begin(made->environment_->handle(), nullptr, 0, &made->txn_);
   if (code != 0) return made->environment_->begin_error("cannot begin to write", code);
   made->environment_->writer_.store(std::this_thread::get_id());

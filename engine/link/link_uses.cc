@@ -1,30 +1,43 @@
 #include "engine/link/link_uses.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/text.h"
 
 namespace fugo::engine {
 
-LinkUses::LinkUses(std::uint64_t quota_per_day)
-    : quota_per_day_(quota_per_day),
-      counts_(std::make_unique<Counts[]>(kNumbers)),
-      checked_(unix_now()),
-      // So that no thread counts while another is still beginning the first day.
-      day_(local_day(checked_)) {}
+LinkUses::LinkUses(std::uint64_t quota_per_day, Calendar calendar)
+    : quota_per_day_(std::min(quota_per_day, kUsed)),
+      calendar_(std::move(calendar)),
+      counts_(std::make_unique<Counts[]>(kNumbers)) {}
 
-void LinkUses::start_day_if_new() {
-  const std::int64_t now = unix_now();
-  if (checked_.exchange(now, std::memory_order_relaxed) == now) return;
-  const std::string today = local_day(now);
-  const std::lock_guard lock(mutex_);
-  if (today == day_) return;
-  day_ = today;
-  for (std::size_t i = 0; i < kNumbers; ++i) counts_[i].today = 0;
+std::uint64_t LinkUses::today() const {
+  if (quota_per_day_ == 0) return 0;
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(calendar_.day(unix_now()), 0));
 }
 
-bool LinkUses::allow(keystore::AgencyNumber agency) {
+bool LinkUses::allow(keystore::AgencyNumber agency, std::uint64_t day) {
   if (quota_per_day_ == 0) return true;
-  start_day_if_new();
-  return counts_[agency].today.fetch_add(1, std::memory_order_relaxed) < quota_per_day_;
+  auto& of_day = counts_[agency].of_day;
+  std::uint64_t seen = of_day.load(std::memory_order_relaxed);
+  for (;;) {
+    // A call that began before midnight may come when the new day has uses: it is one of them.
+    const std::uint64_t newest = std::max(day, seen >> kUsedBits);
+    const std::uint64_t used = newest == seen >> kUsedBits ? seen & kUsed : 0;
+    if (used >= quota_per_day_) return false;
+    if (of_day.compare_exchange_weak(seen, newest << kUsedBits | (used + 1),
+                                     std::memory_order_relaxed))
+      return true;
+  }
+}
+
+void LinkUses::give_back(keystore::AgencyNumber agency, std::uint64_t day) {
+  if (quota_per_day_ == 0) return;
+  auto& of_day = counts_[agency].of_day;
+  std::uint64_t seen = of_day.load(std::memory_order_relaxed);
+  while (seen >> kUsedBits == day && (seen & kUsed) != 0)
+    if (of_day.compare_exchange_weak(seen, seen - 1, std::memory_order_relaxed)) return;
 }
 
 void LinkUses::count(keystore::AgencyNumber agency, bool ok) {

@@ -4,9 +4,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "base/calendar.h"
 #include "engine/link/linking.h"
 #include "keystore/types.h"
 
@@ -15,26 +15,32 @@ namespace fugo::engine {
 // LinkUses counts for one Linking. Thread-safe.
 class LinkUses {
  public:
-  explicit LinkUses(std::uint64_t quota_per_day);
+  LinkUses(std::uint64_t quota_per_day, Calendar calendar);
 
-  // allow takes one use of the agency's quota; false when today's is used up.
-  [[nodiscard]] bool allow(keystore::AgencyNumber agency);
+  // today is the day that allow() and give_back() are told.
+  [[nodiscard]] std::uint64_t today() const;
+  // allow takes one use of the agency's quota of the day; false when that is used up.
+  [[nodiscard]] bool allow(keystore::AgencyNumber agency, std::uint64_t day);
+  // give_back is for a use that was allowed and came to no answer.
+  void give_back(keystore::AgencyNumber agency, std::uint64_t day);
   void count(keystore::AgencyNumber agency, bool ok);
   // take gives the counts since the last time, of the agencies that asked.
   [[nodiscard]] std::vector<LinkUse> take(const std::vector<keystore::Agency>& agencies);
 
  private:
   struct Counts {
-    std::atomic<std::uint64_t> asked{0}, ok{0}, today{0};
+    std::atomic<std::uint64_t> asked{0}, ok{0};
+    // The newest day with a use, in the bits above kUsedBits, and its uses: one number, so that no
+    // use is taken for another day's.
+    std::atomic<std::uint64_t> of_day{0};
   };
-  void start_day_if_new();
 
   static constexpr std::size_t kNumbers = std::size_t{1} << 16U;
+  static constexpr unsigned kUsedBits = 44;
+  static constexpr std::uint64_t kUsed = (std::uint64_t{1} << kUsedBits) - 1;
   const std::uint64_t quota_per_day_;
+  const Calendar calendar_;
   const std::unique_ptr<Counts[]> counts_;  // by agency number
-  std::atomic<std::int64_t> checked_{0};    // second at which the day was looked at last
-  std::mutex mutex_;
-  std::string day_;  // guarded by mutex_
 };
 
 }  // namespace fugo::engine

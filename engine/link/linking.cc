@@ -1,7 +1,5 @@
 #include "engine/link/linking.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
@@ -12,6 +10,7 @@
 #include "engine/link/link_uses.h"
 #include "engine/link/link_view.h"
 #include "engine/link/link_work.h"
+#include "engine/link/own_process.h"
 #include "engine/link/person_mask.h"
 #include "engine/link/resolver_index.h"
 
@@ -27,14 +26,6 @@ constexpr std::size_t kBatch = 1U << 18U;  // items of a piece of a large call
 constexpr std::size_t kMostFew = 1024;     // calls that are not combined, at once
 constexpr std::chrono::milliseconds kRefreshEvery{200};
 constexpr std::chrono::seconds kRefreshAgain{5};  // after one that failed
-
-// forks counts those that this process came from since it first opened a Linking.
-std::atomic<std::uint64_t> g_forks{0};
-std::uint64_t forks_watched() {
-  static const int watched = ::pthread_atfork(nullptr, nullptr, [] { ++g_forks; });
-  (void)watched;
-  return g_forks.load();
-}
 
 // WorkPool lends LinkWorks of one capacity, at most `most` at a time: further callers wait, and
 // give up after `patience` (kIo).
@@ -78,13 +69,12 @@ class WorkPool {
 
 class LinkingImpl final : public Linking {
  public:
-  LinkingImpl(std::unique_ptr<Site> site, const LinkingSettings& settings)
+  LinkingImpl(std::unique_ptr<Site> site, const LinkingSettings& settings, Calendar calendar)
       : settings_(settings),
-        forks_(forks_watched()),
         site_(std::move(site)),
         views_(site_->ledger(), site_->shared_token(), settings.patience),
         index_(settings.index_bytes, settings.patience),
-        uses_(settings.quota_per_day),
+        uses_(settings.quota_per_day, std::move(calendar)),
         combiner_([this](std::span<LinkAsk> asks) { answer(asks, few_); }, 1U, kCombined,
                   settings.patience) {}
 
@@ -103,17 +93,16 @@ class LinkingImpl final : public Linking {
     return {};
   }
 
-  std::optional<AgencyNumber> find_agency(std::string_view code) override {
-    if (forked()) return std::nullopt;
+  Result<std::optional<AgencyNumber>> find_agency(std::string_view code) override {
     const auto view = views_.current();
     if (!view) {
       note(view.error());
-      return std::nullopt;
+      return tl::unexpected(view.error());
     }
     const auto& numbers = (*view)->registry->numbers;
     const auto found = numbers.find(std::string(code));
-    if (found == numbers.end()) return std::nullopt;
-    return found->second;
+    if (found == numbers.end()) return std::optional<AgencyNumber>();
+    return std::optional<AgencyNumber>(found->second);
   }
 
   void resolve(std::span<const AgencyNumber> agencies, std::span<const Block> symbols,
@@ -166,6 +155,7 @@ class LinkingImpl final : public Linking {
   void link(std::span<const AgencyNumber> from, std::span<const AgencyNumber> to,
             std::span<const Block> symbols, std::span<Block> linked, std::span<Block> records,
             std::span<LinkStatus> statuses) override {
+    const std::uint64_t day = uses_.today();
     each(
         statuses,
         [&](std::size_t i, LinkAsk& ask) {
@@ -174,19 +164,19 @@ class LinkingImpl final : public Linking {
           ask.symbol = symbols[i];
           ask.wants_symbol = true;
           ask.wants_record = !records.empty();
-          if (ask.status == LinkStatus::kUnknown && !uses_.allow(from[i]))
+          if (ask.status == LinkStatus::kUnknown && !uses_.allow(from[i], day))
             ask.status = LinkStatus::kQuotaExceeded;
         },
         [&](std::size_t i, const LinkAsk& ask) {
           linked[i] = ask.linked;
           if (!records.empty()) records[i] = ask.record;
+          if (allowed_in_vain(ask)) uses_.give_back(from[i], day);
           uses_.count(from[i], ask.status == LinkStatus::kOk);
         });
   }
 
   Status prepare(std::span<const AgencyNumber> agencies,
                  const std::function<Status()>& keep_going) override {
-    if (forked()) return fail(ErrorCode::kRefused, "the process was forked");
     FUGO_ASSIGN(const auto view, views_.current());
     Status done;
     for (const auto& generation : view->registry->generations) {
@@ -204,7 +194,6 @@ class LinkingImpl final : public Linking {
   }
 
   std::vector<LinkUse> take_uses() override {
-    if (forked()) return {};
     const auto view = views_.current();
     return view ? uses_.take((*view)->registry->agencies) : std::vector<LinkUse>{};
   }
@@ -224,12 +213,25 @@ class LinkingImpl final : public Linking {
   }
 
  private:
-  [[nodiscard]] bool forked() const { return g_forks.load(std::memory_order_relaxed) != forks_; }
-
   // known: agency 0 is nobody's number.
   static AgencyNumber known(AgencyNumber agency, LinkAsk& ask) {
     if (agency == 0 && ask.status == LinkStatus::kUnknown) ask.status = LinkStatus::kUnknownAgency;
     return agency;
+  }
+
+  // allowed_in_vain tells of an ask of link() whether it took a use of the quota and was not
+  // answered.
+  static bool allowed_in_vain(const LinkAsk& ask) {
+    switch (ask.status) {
+      case LinkStatus::kFrozen:
+      case LinkStatus::kUnavailable:
+      case LinkStatus::kIndexTooLarge:
+        return true;
+      case LinkStatus::kUnknownAgency:
+        return ask.from != 0 && ask.to != 0;  // others were told so before
+      default:
+        return false;
+    }
   }
 
   void note(const Error& error) const {
@@ -241,10 +243,6 @@ class LinkingImpl final : public Linking {
   template <typename Put, typename Get>
   void each(std::span<LinkStatus> statuses, const Put& put, const Get& get) {
     if (statuses.empty()) return;
-    if (forked()) {
-      std::fill(statuses.begin(), statuses.end(), LinkStatus::kForked);
-      return;
-    }
     const auto piece = [&](std::size_t first, std::size_t last, std::size_t) -> Status {
       std::vector<LinkAsk> asks(last - first);
       for (std::size_t i = first; i < last; ++i) {
@@ -319,7 +317,6 @@ class LinkingImpl final : public Linking {
   }
 
   const LinkingSettings settings_;
-  const std::uint64_t forks_;
   const std::unique_ptr<Site> site_;
   ViewKeeper views_;
   ResolverIndex index_;
@@ -344,9 +341,10 @@ Result<std::unique_ptr<Linking>> Linking::open(std::unique_ptr<Site> site,
                                                const LinkingSettings& settings) {
   if (site->token().role() != hsm::TokenRole::kLinking)
     return fail(ErrorCode::kRefused, "linking needs the token of the linking role");
-  auto linking = std::make_unique<LinkingImpl>(std::move(site), settings);
+  FUGO_ASSIGN(auto calendar, Calendar::of(settings.time_zone));
+  auto linking = std::make_unique<LinkingImpl>(std::move(site), settings, std::move(calendar));
   FUGO_TRY(linking->start());
-  return linking;
+  return keep_to_process(std::move(linking));
 }
 
 }  // namespace fugo::engine

@@ -36,9 +36,11 @@ struct LinkingSettings {
   IndexPolicy index = IndexPolicy::kLazy;
   // Most memory of all tables together. When it is full, the agencies longest not asked for go.
   std::size_t index_bytes = std::size_t{4} << 30U;
-  // Uses of one inquiring agency that are answered in a day (site's time zone), by this process;
-  // 0: no limit. What is beyond is kQuotaExceeded.
+  // Uses of one inquiring agency that are answered in a day of `time_zone`, by this process; 0: no
+  // limit. What is beyond is kQuotaExceeded. An item is answered when its status is kOk,
+  // kNotIssued, kUnknown or kSuperseded; any other gives its use back, and until then holds it.
   std::uint64_t quota_per_day = 0;
+  std::string time_zone = "Asia/Tokyo";  // IANA name; whatever the process's own is
   // Calls of few items from several threads are put into one call of the token.
   bool combine = true;
   // A call that waits for other calls' use of token or ledger gives up after this.
@@ -69,16 +71,21 @@ struct LinkingHealth {
 // it); every other status on entry is ignored. Nothing is thrown, and no item's fault touches
 // another's. Thread-safe: no lock is held across a call of the token, except by the one thread that
 // makes it for several. Sees each commit of a writer that ended before the call began.
+//
+// A Linking belongs to the process that opened it. In a forked child every status is kForked and
+// every Result an error, nothing of the parent's is touched, and destroying it frees nothing.
 class Linking {
  public:
-  // open takes a site that was opened in the linking role (kRefused otherwise) for reading.
+  // open takes a site that was opened in the linking role (kRefused otherwise) for reading. kUsage
+  // for a time zone that the system does not know.
   [[nodiscard]] static Result<std::unique_ptr<Linking>> open(std::unique_ptr<Site> site,
                                                              const LinkingSettings& settings);
   virtual ~Linking() = default;
 
   // find_agency: the ledger's number of an agency, for the calls below; nothing when no open agency
-  // has this code. A number stays good for ever.
-  [[nodiscard]] virtual std::optional<keystore::AgencyNumber> find_agency(
+  // has this code; an error when the ledger or the token did not tell. A number stays good for
+  // ever.
+  [[nodiscard]] virtual Result<std::optional<keystore::AgencyNumber>> find_agency(
       std::string_view code) = 0;
 
   // resolve tells whose symbol of which agency each one is: kUnknown when the agency was never

@@ -26,6 +26,13 @@ unsigned id_bits_for(const LinkView& view) {
   return std::max(16U, static_cast<unsigned>(std::bit_width(people + people / 4 + 2)));
 }
 
+// not_too_large keeps a refusal on the way to a table (memory that cannot be locked, a key that is
+// not the ledger's) from being taken for that of a table that does not fit.
+Status not_too_large(Status done) {
+  if (!done && done.error().code == ErrorCode::kRefused) done.error().code = ErrorCode::kIo;
+  return done;
+}
+
 }  // namespace
 
 std::shared_ptr<ResolverIndex::Entry> ResolverIndex::entry(const Name& name) {
@@ -51,7 +58,7 @@ Result<ResolverIndex::Held> ResolverIndex::table(const LinkView& view,
   if (!lock) return fail(ErrorCode::kIo, "the table of an agency's symbols is still being made");
   held = found->held(view);
   if (held.table && !held.current) {
-    FUGO_TRY(catch_up(view, generation, agency, *found));
+    FUGO_TRY(not_too_large(catch_up(view, generation, agency, *found)));
     held = found->held(view);  // a larger one, or none: it may have been evicted
   }
   if (!held.table) {
@@ -153,7 +160,7 @@ Result<std::shared_ptr<SymbolTable>> ResolverIndex::build(const LinkView& view,
                                                           AgencyNumber agency, Entry& entry) {
   FUGO_ASSIGN(auto table, make_table_of(view, agency, patience_));
   const IndexTarget target{agency, table.get()};
-  FUGO_TRY(fill_tables(view, generation, {&target, 1}, {}));
+  FUGO_TRY(not_too_large(fill_tables(view, generation, {&target, 1}, {})));
   note_known(entry, view);
   entry.put(table, view.transaction);
   room_->change(0);

@@ -41,7 +41,8 @@ class ResolverIndex {
   };
 
   // table gives an agency's table, built first where there is none. kRefused when it does not fit
-  // into most_bytes; kIo when others took too long; else errors of token and ledger.
+  // into most_bytes, and then only; kIo when others took too long, or memory for secrets cannot be
+  // locked; else errors of token and ledger.
   [[nodiscard]] Result<Held> table(const LinkView& view, const keystore::GenerationRow& generation,
                                    keystore::AgencyNumber agency, Freshness freshness);
 

@@ -31,7 +31,11 @@ class CppLinkage : public testing::Test {
 TEST_F(CppLinkage, OneAtATime) {
   Linkage& linkage = *opened_;
   EXPECT_TRUE(chiyoda_);
-  EXPECT_FALSE(linkage.find_agency("999999"));
+  LinkStatus found{};
+  EXPECT_FALSE(linkage.find_agency("999999", &found));
+  EXPECT_EQ(found, LinkStatus::kUnknownAgency);
+  EXPECT_TRUE(linkage.find_agency("131016", &found));
+  EXPECT_EQ(found, LinkStatus::kOk);
   const auto first = linkage.resolve({chiyoda_, site_.symbol("131016", 1)});
   const auto second = linkage.resolve({chiyoda_, site_.symbol("131016", 2)});
   ASSERT_EQ(first.status, LinkStatus::kOk);
@@ -90,6 +94,9 @@ TEST_F(CppLinkage, MovedAndClosed) {
   Linkage linkage = *std::move(opened_);
   EXPECT_FALSE(opened_);
   EXPECT_EQ(opened_->link({chiyoda_, naha_, "x"}).status, LinkStatus::kBadCall);
+  LinkStatus found{};
+  EXPECT_FALSE(opened_->find_agency("131016", &found));
+  EXPECT_EQ(found, LinkStatus::kBadCall);
   EXPECT_EQ(linkage.link({chiyoda_, naha_, "x"}).status, LinkStatus::kBadSymbol);
   EXPECT_FALSE(linkage.prepare());
   const auto health = linkage.health();

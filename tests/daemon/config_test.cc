@@ -43,6 +43,7 @@ index = "ahead"
 index_mib = 64
 quota_per_day = 7000
 combine = false
+patience_ms = 250
 
 [log]
 level = "warning"
@@ -121,6 +122,8 @@ TEST(Config, Linking) {
   EXPECT_EQ(settings->link.index_bytes, std::size_t{64} << 20U);
   EXPECT_EQ(settings->link.quota_per_day, 7000U);
   EXPECT_FALSE(settings->link.combine);
+  EXPECT_EQ(settings->link.patience, std::chrono::milliseconds(250));
+  EXPECT_EQ(settings->link.time_zone, settings->time_zone);
 }
 
 TEST(Config, ReadingItLeavesTheTimeZoneOfTheProcessAlone) {
@@ -160,6 +163,8 @@ TEST(Config, DefaultsAreThoseOfTheReference) {
   EXPECT_EQ(settings->link.index_bytes, std::size_t{4096} << 20U);
   EXPECT_EQ(settings->link.quota_per_day, 0U);
   EXPECT_TRUE(settings->link.combine);
+  EXPECT_EQ(settings->link.patience, std::chrono::milliseconds(5000));
+  EXPECT_EQ(settings->link.time_zone, "Asia/Tokyo");
 }
 
 TEST(Config, ARoleWithoutASectionIsNamed) {
@@ -236,6 +241,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"Quota", "7000", "-1", "line 31: linking.quota_per_day must be a whole number"},
         Mistake{"Combine", "combine = false", "combine = 0",
                 "line 32: linking.combine must be true or false"},
+        Mistake{"Patience", "= 250", "= 0",
+                "line 33: linking.patience_ms must be a whole number from 1 to 600000"},
         Mistake{"UnknownLinkingKey", "quota_per_day", "quota",
                 "line 31: linking.quota is not a known key"},
         Mistake{"Syntax", "threads = 2", "threads = ", "line 11: "},

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "keystore/environment.h"
 #include "tests/keystore/ledger_test_support.h"
 
 namespace fugo::keystore {
@@ -97,6 +98,39 @@ TEST(Processes, AKilledTransactionIsForgotten) {
   ASSERT_OK(update);
   ASSERT_OK((*update)->put_agency(make_agency("A", 1)));
   ASSERT_OK((*update)->commit());
+}
+
+// A writer that is open for months, beside a reader that was killed while it read.
+TEST(Processes, AKilledReaderDoesNotMakeTheFileGrow) {
+  const LedgerPlace place;
+  { ASSERT_OK(Environment::open(place.directory, OpenMode::kCreate)); }
+  Child reader([&](Child& self) {
+    const auto environment = Environment::open(place.directory, OpenMode::kRead);
+    const auto reading = ReadTransaction::begin(*environment);
+    self.ready();
+    self.await();
+    return reading ? 0 : 1;
+  });
+  reader.await_ready();
+  const auto environment = *Environment::open(place.directory, OpenMode::kWrite);
+  const auto write = [&] {
+    auto transaction = *WriteTransaction::begin(environment);
+    const std::string value(50'000, 'x');
+    EXPECT_TRUE(transaction->put(as_bytes("key"), as_bytes(value)));
+    EXPECT_TRUE(transaction->commit());
+  };
+  const auto pages = [&] {
+    MDB_envinfo info{};
+    EXPECT_EQ(::mdb_env_info(environment->handle(), &info), 0);
+    return info.me_last_pgno;
+  };
+  write();
+  reader.kill();
+  EXPECT_EQ(reader.wait(), -SIGKILL);
+  for (int i = 0; i < 10; ++i) write();
+  const auto before = pages();
+  for (int i = 0; i < 40; ++i) write();
+  EXPECT_EQ(pages(), before);
 }
 
 Status open_job(Ledger& ledger) {

@@ -179,7 +179,8 @@ FUGO_API void fugo_close(fugo_linkage *handle) FUGO_NOEXCEPT;
  * @param handle an open ledger
  * @param code such as "131016"
  * @param[out] agency its number, or 0
- * @return ::FUGO_OK, ::FUGO_UNKNOWN_AGENCY, ::FUGO_UNAVAILABLE, ::FUGO_FORKED, ::FUGO_BAD_CALL
+ * @return ::FUGO_OK; ::FUGO_UNKNOWN_AGENCY when no open agency has this code; ::FUGO_UNAVAILABLE
+ *   when the ledger or the token did not tell; ::FUGO_FORKED; ::FUGO_BAD_CALL
  */
 FUGO_API fugo_status fugo_find_agency(fugo_linkage *handle, const char *code,
                                       fugo_agency *agency) FUGO_NOEXCEPT;
@@ -248,8 +249,9 @@ FUGO_API fugo_status fugo_record_symbol(fugo_linkage *handle, size_t n, const fu
 
 /**
  * Turns symbols of inquirers into those of providers: fugo_resolve() and fugo_symbol_for() in one
- * step, and fugo_record_symbol() where it is asked for. Counted as a use of the inquirer, and of
- * its quota, whose day is that of the process's time zone.
+ * step, and fugo_record_symbol() where it is asked for. Counted as a use of the inquirer; an item
+ * that is ::FUGO_OK, ::FUGO_NOT_ISSUED, ::FUGO_UNKNOWN or ::FUGO_SUPERSEDED is one of its quota
+ * too, whose day is that of the configuration's `time_zone`.
  *
  * @param handle an open ledger
  * @param n number of items

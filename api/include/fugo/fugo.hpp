@@ -57,10 +57,16 @@ class Linkage {
   Linkage(const Linkage&) = delete;
   Linkage& operator=(const Linkage&) = delete;
 
-  /** The agency with this code; none when there is no open one. */
-  [[nodiscard]] Agency find_agency(const std::string& code) noexcept {
+  /**
+   * The agency with this code: fugo_find_agency(); none where the status is not kOk.
+   * @param code such as "131016"
+   * @param status kUnknownAgency for no open agency, kUnavailable when that could not be told; may
+   *   be left out
+   */
+  [[nodiscard]] Agency find_agency(const std::string& code, LinkStatus* status = nullptr) noexcept {
     fugo_agency number = 0;
-    ::fugo_find_agency(handle_, code.c_str(), &number);
+    const LinkStatus found = of(::fugo_find_agency(handle_, code.c_str(), &number));
+    if (status != nullptr) *status = found;
     return Agency(number);
   }
 

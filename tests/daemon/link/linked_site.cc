@@ -13,6 +13,17 @@ using engine::Linking;
 using engine::LinkStatus;
 using keystore::AgencyNumber;
 
+namespace {
+
+std::vector<TrialRow> rows_of(const std::vector<LinkedSite::Issuance>& wanted) {
+  std::vector<TrialRow> rows;
+  for (const auto& [agency, resident] : wanted)
+    rows.push_back({"R" + std::to_string(resident), agency, resident_code(resident)});
+  return rows;
+}
+
+}  // namespace
+
 void LinkedSite::start_daemon() { daemon_ = std::make_unique<RunningDaemon>(site_); }
 
 int LinkedSite::stop_daemon() {
@@ -21,8 +32,12 @@ int LinkedSite::stop_daemon() {
   return code;
 }
 
-std::filesystem::path LinkedSite::drop_and_wait(const std::string& id, const std::string& text) {
-  drop(site_, id + ".csv", text);
+void LinkedSite::kill_daemon() {
+  daemon_->kill_now();
+  daemon_.reset();
+}
+
+std::filesystem::path LinkedSite::wait(const std::string& id) {
   bool approved = false;
   const auto done = [&] {
     (void)daemon_->notices();  // it waits for a reader of them when they are many
@@ -39,18 +54,19 @@ std::filesystem::path LinkedSite::drop_and_wait(const std::string& id, const std
 std::filesystem::path LinkedSite::carry_out(const std::string& id, const std::string& kind,
                                             const std::string& text,
                                             const std::vector<std::string>& more) {
-  if (daemon_) return drop_and_wait(id, text);
+  if (daemon_) {
+    drop(site_, id + ".csv", text);
+    return wait(id);
+  }
   const auto done = run_kind(site_, id, kind, text, more);
   EXPECT_EQ(done.exit_code, 0) << kind << ": " << done.err;
   return site_.scratch() / "out" / id;
 }
 
-std::map<std::string, std::vector<Fields>> LinkedSite::run_request(
-    const std::string& kind, const std::function<std::string(const std::string& id)>& text,
-    const std::vector<std::string>& more) {
-  const auto id = "J" + std::to_string(++jobs_);
+std::map<std::string, std::vector<Fields>> LinkedSite::lines_of(
+    const std::filesystem::path& answers) {
   std::map<std::string, std::vector<Fields>> lines;
-  for (const auto& [name, content] : csv_files(carry_out(id, kind, text(id), more))) {
+  for (const auto& [name, content] : csv_files(answers)) {
     if (name == "rejects.csv") continue;
     auto all = split_lines(content);
     lines[name.substr(0, name.size() - 4)].assign(all.begin() + 2, all.end());
@@ -58,16 +74,31 @@ std::map<std::string, std::vector<Fields>> LinkedSite::run_request(
   return lines;
 }
 
-void LinkedSite::issue(const std::vector<Issuance>& wanted) {
-  std::vector<TrialRow> rows;
-  for (const auto& [agency, resident] : wanted)
-    rows.push_back({"R" + std::to_string(resident), agency, resident_code(resident)});
-  const auto answers =
-      run_request("issue", [&](const std::string& id) { return request_text(id, rows); });
+std::map<std::string, std::vector<Fields>> LinkedSite::run_request(
+    const std::string& kind, const std::function<std::string(const std::string& id)>& text,
+    const std::vector<std::string>& more) {
+  const auto id = "J" + std::to_string(++jobs_);
+  return lines_of(carry_out(id, kind, text(id), more));
+}
+
+void LinkedSite::take_symbols(const std::map<std::string, std::vector<Fields>>& answers) {
   for (const auto& [agency, lines] : answers)
     for (const Fields& line : lines)
       symbols_[agency][std::stoul(line[0].substr(1))] = *decode_symbol(line[1]);
 }
+
+void LinkedSite::issue(const std::vector<Issuance>& wanted) {
+  take_symbols(run_request(
+      "issue", [&](const std::string& id) { return request_text(id, rows_of(wanted)); }));
+}
+
+std::string LinkedSite::drop_issue(const std::vector<Issuance>& wanted) {
+  auto id = "J" + std::to_string(++jobs_);
+  drop(site_, id + ".csv", request_text(id, rows_of(wanted)));
+  return id;
+}
+
+void LinkedSite::take_issue(const std::string& id) { take_symbols(lines_of(wait(id))); }
 
 void LinkedSite::issue_pattern(std::size_t first, std::size_t count) {
   std::vector<Issuance> wanted;
@@ -168,8 +199,8 @@ Asked link_one(Linking& linking, Asked asked) {
 
 AgencyNumber number(Linking& linking, const std::string& code) {
   const auto found = linking.find_agency(code);
-  EXPECT_TRUE(found) << code;
-  return found.value_or(0);
+  EXPECT_TRUE(found && *found) << code;
+  return found ? found->value_or(0) : 0;
 }
 
 Block strange_symbol(std::uint64_t seed) {

@@ -38,9 +38,14 @@ class LinkedSite {
   // an approval is approved. Before a Linking is open. stop_daemon gives its exit code.
   void start_daemon();
   int stop_daemon();
+  void kill_daemon();  // SIGKILL
 
   // issue runs a request for these.
   void issue(const std::vector<Issuance>& wanted);
+  // drop_issue puts such a request into the daemon's inbox, and gives its id; take_issue waits
+  // until it was answered.
+  [[nodiscard]] std::string drop_issue(const std::vector<Issuance>& wanted);
+  void take_issue(const std::string& id);
   // issue_pattern issues residents [first, first + count) at kLinkAgencies, except where left_out
   // says that an agency has none of them.
   void issue_pattern(std::size_t first, std::size_t count);
@@ -81,8 +86,11 @@ class LinkedSite {
   [[nodiscard]] std::filesystem::path carry_out(const std::string& id, const std::string& kind,
                                                 const std::string& text,
                                                 const std::vector<std::string>& more);
-  // The same by the daemon.
-  [[nodiscard]] std::filesystem::path drop_and_wait(const std::string& id, const std::string& text);
+  // wait waits until the daemon has answered a request, and gives the folder of its answers.
+  [[nodiscard]] std::filesystem::path wait(const std::string& id);
+  [[nodiscard]] static std::map<std::string, std::vector<std::vector<std::string>>> lines_of(
+      const std::filesystem::path& answers);
+  void take_symbols(const std::map<std::string, std::vector<std::vector<std::string>>>& answers);
 
   TestSite site_;
   std::unique_ptr<RunningDaemon> daemon_;  // null: each request by a process of its own

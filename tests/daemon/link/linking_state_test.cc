@@ -116,8 +116,11 @@ TEST(LinkingStatus, AnAgencyThatIsNoneIsUnknown) {
   LinkedSite site;
   site.issue({{"131016", 1}, {"141003", 1}});
   const auto linking = site.open();
-  EXPECT_FALSE(linking->find_agency("999999"));
-  EXPECT_FALSE(linking->find_agency(""));
+  for (const char* code : {"999999", ""}) {
+    const auto none = linking->find_agency(code);
+    ASSERT_TRUE(none) << none.error().message();
+    EXPECT_FALSE(*none);
+  }
   const AgencyNumber good = number(*linking, "131016"), xts = number(*linking, "141003");
   for (const AgencyNumber bad : std::vector<AgencyNumber>{0, 6, 7, 9999, 65535}) {
     Calls from{*linking, bad, xts, site.symbol("131016", 1), {}};
@@ -231,6 +234,34 @@ TEST(LinkingQuota, HoldsForEachInquiringAgencyAndUsesAreCounted) {
   EXPECT_EQ(uses[1].asked, 5U);
   EXPECT_EQ(uses[1].ok, 1U);
   EXPECT_TRUE(linking->take_uses().empty());
+}
+
+TEST(LinkingQuota, WhatIsNotAnsweredTakesNothingOfIt) {
+  LinkedSite site;
+  site.issue({{"131016", 1}, {"141003", 1}});
+  LinkingSettings settings;
+  settings.quota_per_day = 3;
+  settings.index_bytes = 100;  // no table fits
+  const auto linking = site.open(settings);
+  const AgencyNumber one_way = number(*linking, "131016"), xts = number(*linking, "141003");
+  Calls too_large{*linking, one_way, xts, site.symbol("131016", 1), {}};
+  Calls calls{*linking, xts, one_way, site.symbol("141003", 1), {}};
+  Calls nowhere{*linking, xts, 9999, site.symbol("141003", 1), {}};
+  Calls to_nobody{*linking, xts, 0, site.symbol("141003", 1), {}};
+  site.run({"freeze", "link", "--reason", "trial"});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(calls.link(), LinkStatus::kFrozen);
+  site.run({"thaw"});
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(too_large.link(), LinkStatus::kIndexTooLarge);
+    EXPECT_EQ(nowhere.link(), LinkStatus::kUnknownAgency);
+    EXPECT_EQ(to_nobody.link(), LinkStatus::kUnknownAgency);
+  }
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(calls.link(), LinkStatus::kOk);
+    EXPECT_EQ(to_nobody.link(), LinkStatus::kUnknownAgency);  // gives nobody's use back
+  }
+  EXPECT_EQ(calls.link(), LinkStatus::kQuotaExceeded);
+  EXPECT_EQ(calls.link(), LinkStatus::kQuotaExceeded);
 }
 
 // Tables of 500 people take 8 KiB, of a few 4 KiB.

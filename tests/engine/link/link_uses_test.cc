@@ -35,7 +35,7 @@ constexpr std::time_t kHour = 3600;
 class LinkUsesTest : public testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(set_time_zone("Asia/Tokyo"));
+    ASSERT_TRUE(set_time_zone("America/New_York"));  // the process's is not the site's
     g_now = kMorning;
   }
   static std::vector<Agency> agencies(const std::vector<AgencyNumber>& numbers) {
@@ -49,18 +49,19 @@ class LinkUsesTest : public testing::Test {
   }
   static unsigned allowed(LinkUses& uses, AgencyNumber agency, unsigned tries) {
     unsigned count = 0;
-    for (unsigned i = 0; i < tries; ++i) count += uses.allow(agency) ? 1 : 0;
+    for (unsigned i = 0; i < tries; ++i) count += uses.allow(agency, uses.today()) ? 1 : 0;
     return count;
   }
+  static Calendar tokyo() { return *Calendar::of("Asia/Tokyo"); }
 };
 
 TEST_F(LinkUsesTest, WithoutAQuotaEverythingIsAllowed) {
-  LinkUses uses(0);
+  LinkUses uses(0, tokyo());
   EXPECT_EQ(allowed(uses, 1, 100'000), 100'000U);
 }
 
 TEST_F(LinkUsesTest, EachAgencyHasItsOwnQuota) {
-  LinkUses uses(7);
+  LinkUses uses(7, tokyo());
   EXPECT_EQ(allowed(uses, 1, 5), 5U);
   EXPECT_EQ(allowed(uses, 2, 20), 7U);
   EXPECT_EQ(allowed(uses, 1, 20), 2U);
@@ -68,7 +69,7 @@ TEST_F(LinkUsesTest, EachAgencyHasItsOwnQuota) {
 }
 
 TEST_F(LinkUsesTest, ANewDayInTheSitesTimeZoneHasANewQuota) {
-  LinkUses uses(3);
+  LinkUses uses(3, tokyo());
   EXPECT_EQ(allowed(uses, 1, 5), 3U);
   EXPECT_EQ(allowed(uses, 2, 5), 3U);
   g_now = kMorning + 14 * kHour;  // 23:00: it is the 20th still, though the next day's in UTC + 10
@@ -82,8 +83,27 @@ TEST_F(LinkUsesTest, ANewDayInTheSitesTimeZoneHasANewQuota) {
   EXPECT_EQ(allowed(uses, 1, 5), 0U);
 }
 
+TEST_F(LinkUsesTest, WhatWasNotAnsweredIsGivenBackToItsOwnDay) {
+  LinkUses uses(3, tokyo());
+  const auto first = uses.today();
+  EXPECT_EQ(allowed(uses, 1, 5), 3U);
+  uses.give_back(1, first);
+  EXPECT_EQ(allowed(uses, 1, 5), 1U);
+  g_now = kMorning + 15 * kHour;
+  EXPECT_EQ(uses.today(), first + 1);
+  uses.give_back(1, first);  // yesterday's uses are nobody's any more
+  EXPECT_EQ(allowed(uses, 1, 5), 3U);
+  uses.give_back(1, first);
+  EXPECT_EQ(allowed(uses, 1, 5), 0U);
+  // A call that began yesterday is one of today's, and opens no second quota.
+  EXPECT_FALSE(uses.allow(1, first));
+  EXPECT_EQ(allowed(uses, 1, 5), 0U);
+  uses.give_back(2, first + 1);  // of nothing nothing comes back
+  EXPECT_EQ(allowed(uses, 2, 5), 3U);
+}
+
 TEST_F(LinkUsesTest, ThreadsGetNoMoreThanTheQuota) {
-  LinkUses uses(300'000);
+  LinkUses uses(300'000, tokyo());
   std::atomic<unsigned> sum{0}, ready{0};
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)
@@ -96,7 +116,7 @@ TEST_F(LinkUsesTest, ThreadsGetNoMoreThanTheQuota) {
 }
 
 TEST_F(LinkUsesTest, CountsAreTakenOnce) {
-  LinkUses uses(0);
+  LinkUses uses(0, tokyo());
   for (int i = 0; i < 5; ++i) uses.count(3, i % 2 == 0);
   uses.count(65535, false);
   uses.count(9, true);  // of no agency that is known
@@ -119,7 +139,7 @@ TEST_F(LinkUsesTest, CountsAreTakenOnce) {
 
 TEST_F(LinkUsesTest, NothingIsLostOrCountedTwiceWhileItIsTaken) {
   constexpr std::uint64_t kOfEach = 200'000;
-  LinkUses uses(0);
+  LinkUses uses(0, tokyo());
   const auto known = agencies({1, 2});
   std::atomic<unsigned> left{3};
   std::vector<std::thread> threads;

@@ -18,7 +18,7 @@ bool may_be_thawed(std::uint32_t before, std::uint32_t after) {
 
 StormModel::Moment StormModel::now(std::size_t resident, std::size_t to) const {
   const Person& person = people_[resident];
-  return {person.life.load(), person.issued[to].load(), freezes_.load()};
+  return {person.life.load(), person.issued[to].load(), person.erased.load(), freezes_.load()};
 }
 
 std::string StormModel::wrong(std::size_t resident, std::size_t to, const Moment& before,
@@ -33,8 +33,10 @@ std::string StormModel::wrong(std::size_t resident, std::size_t to, const Moment
   const auto unless = [&](bool may) { return may ? std::string() : what; };
   if (status == LinkStatus::kFrozen) return unless(may_be_frozen(before.freezes, after.freezes));
   if (!may_be_thawed(before.freezes, after.freezes)) return what;
-  if (status == LinkStatus::kSuperseded) return unless(after.life != kAlive && person.by_change);
-  if (status == LinkStatus::kUnknown) return unless(after.life != kAlive && !person.by_change);
+  if (status == LinkStatus::kSuperseded)
+    return unless(after.life != kAlive && person.by_change && before.erased != 2);
+  if (status == LinkStatus::kUnknown)
+    return unless(after.life != kAlive && (!person.by_change || after.erased != 0));
   if (before.life == kGone) return what;
   if (status == LinkStatus::kNotIssued) return unless(before.to != kIssued);
   if (status != LinkStatus::kOk || after.to == kNone) return what;

@@ -27,7 +27,7 @@ class StormModel {
 
   // Moment is what was known of one item, and of freezes, at some time.
   struct Moment {
-    std::uint8_t life = kAlive, to = kNone;
+    std::uint8_t life = kAlive, to = kNone, erased = 0;
     std::uint32_t freezes = 0;
   };
 
@@ -58,6 +58,8 @@ class StormModel {
   void end_issue(std::size_t resident, std::size_t agency, const Block& symbol);
   void begin_leaving(std::size_t resident, bool by_change);
   void end_leaving(std::size_t resident);
+  // Of one who was changed before: goes with the person that it was changed into.
+  void set_erased(std::size_t resident, std::uint8_t step) { people_[resident].erased = step; }
   void publish(std::size_t residents) { published_.store(residents, std::memory_order_release); }
   // Steps of freezing: thawed, freezing, frozen, thawing, thawed, ...
   void next_freeze() { freezes_.fetch_add(1); }
@@ -66,6 +68,7 @@ class StormModel {
   struct Person {
     std::atomic<std::uint8_t> life{kAlive};
     std::atomic<bool> by_change{false};
+    std::atomic<std::uint8_t> erased{0};  // 1: being erased, 2: erased
     std::array<std::atomic<std::uint8_t>, kAgencies> issued{};
     std::array<Block, kAgencies> symbols{};
   };

@@ -137,6 +137,7 @@ class Writer {
     if (!model_.alive(who)) return;
     model_.begin_leaving(who, /*by_change=*/true);
     site_.change(who, people_);
+    before_[people_] = who;
     ++done_.changed;
     model_.end_leaving(who);
     take_symbols(people_++);
@@ -146,7 +147,14 @@ class Writer {
     const std::size_t who = anybody();
     if (!model_.alive(who)) return;
     model_.begin_leaving(who, /*by_change=*/false);
+    // Whoever was changed into this person goes too.
+    const auto earlier = [&](std::uint8_t step) {
+      for (auto at = before_.find(who); at != before_.end(); at = before_.find(at->second))
+        model_.set_erased(at->second, step);
+    };
+    earlier(1);
     site_.remove(who);
+    earlier(2);
     ++done_.deleted;
     model_.end_leaving(who);
   }
@@ -190,6 +198,7 @@ class Writer {
   const std::size_t most_;
   std::mt19937_64 random_{7};
   std::size_t people_ = 0, steps_ = 0;
+  std::map<std::size_t, std::size_t> before_;  // who somebody was before a change
   Done done_;
 };
 

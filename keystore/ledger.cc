@@ -119,18 +119,24 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const fs::path& directory, Access a
   parts.directory = directory;
   parts.access = access;
   const bool reads = access == Access::kRead;
-  // The schema is looked at before anything is written, even the lock.
   FUGO_ASSIGN(parts.environment,
               Environment::open(directory, reads ? OpenMode::kRead : OpenMode::kWrite));
-  FUGO_ASSIGN(StoredHeader stored, load_header(parts.environment));
   if (access == Access::kWrite) {
-    FUGO_ASSIGN(parts.writer_lock, take_writer_lock(directory));
+    // The schema is looked at before anything is written, even the lock.
+    FUGO_TRY(load_header(parts.environment).map([](auto&&) {}));
+    FUGO_ASSIGN(UniqueFd lock, take_writer_lock(directory));
+    parts.writer_lock = std::make_shared<const UniqueFd>(std::move(lock));
   }
+  return LedgerImpl::open(std::move(parts), data_key);
+}
+
+Result<std::unique_ptr<Ledger>> LedgerImpl::open(Parts parts, const SecretBytes<32>& data_key) {
+  FUGO_ASSIGN(StoredHeader stored, load_header(parts.environment));
   FUGO_ASSIGN(parts.keys, LedgerKeys::derive(data_key, stored.header.ledger_id));
   parts.header = std::move(stored.header);
   parts.sealer = std::make_shared<const Sealer>(parts.keys, std::move(stored.stored));
   {
-    FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts.environment));
+    FUGO_ASSIGN(const auto transaction, begin_reading(parts.environment, *parts.sealer));
     auto state = read_state(*transaction, *parts.sealer);
     if (!state) {
       Error error = std::move(state).error();
@@ -140,9 +146,20 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const fs::path& directory, Access a
     parts.next_file = state->next_file;
   }
   FUGO_ASSIGN(parts.content_digest, ContentDigest::create(parts.keys));
+  const bool writes = parts.access == Access::kWrite;
   auto ledger = std::make_unique<LedgerImpl>(std::move(parts));
-  if (access == Access::kWrite) FUGO_TRY(ledger->remove_orphans());
+  if (writes) FUGO_TRY(ledger->remove_orphans());
   return std::unique_ptr<Ledger>(std::move(ledger));
+}
+
+Result<std::unique_ptr<Ledger>> LedgerImpl::open_again(const SecretBytes<32>& data_key) {
+  merger_.give_up();  // what it writes would be taken for orphans
+  Parts parts;
+  parts.directory = parts_.directory;
+  parts.access = parts_.access;
+  parts.writer_lock = parts_.writer_lock;
+  parts.environment = parts_.environment;
+  return open(std::move(parts), data_key);
 }
 
 }  // namespace fugo::keystore

@@ -106,6 +106,8 @@ class Update {
   [[nodiscard]] virtual Status commit() = 0;
 };
 
+// Every call of a Ledger that looks into LMDB may answer kStale: another process has given the
+// ledger new keys (see rekey.h), and nothing was done. Read the header, and open it again.
 // Ledger is thread-safe; a write transaction excludes other writers of this and other processes.
 class Ledger {
  public:
@@ -152,6 +154,12 @@ class Ledger {
   [[nodiscard]] virtual Result<std::shared_ptr<const Snapshot>> snapshot() const = 0;
   // usage tells what the ledger takes; cheap enough to be asked every few seconds.
   [[nodiscard]] virtual Result<LedgerUsage> usage() const = 0;
+
+  // open_again opens the ledger anew in the same process, with the same access (the writer's lock
+  // goes along): for whoever was answered kStale, because the ledger was given new keys. This one
+  // answers kStale from then on; its snapshots stay good. kWrite: nothing else may be under way.
+  [[nodiscard]] virtual Result<std::unique_ptr<Ledger>> open_again(
+      const SecretBytes<32>& data_key) = 0;
 
   // begin starts a write transaction (Access::kAppend or kWrite).
   [[nodiscard]] virtual Result<std::unique_ptr<Update>> begin() = 0;

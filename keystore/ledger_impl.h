@@ -47,7 +47,7 @@ class LedgerImpl final : public Ledger {
   struct Parts {
     std::filesystem::path directory;
     Access access = Access::kRead;
-    UniqueFd writer_lock;
+    std::shared_ptr<const UniqueFd> writer_lock;  // shared with the ledger opened again
     std::shared_ptr<Environment> environment;
     LedgerHeader header;
     std::shared_ptr<const LedgerKeys> keys;
@@ -56,6 +56,9 @@ class LedgerImpl final : public Ledger {
     FileNumber next_file = 1;
   };
   explicit LedgerImpl(Parts parts);
+  // open reads header and state; `parts` has directory, access, environment and lock.
+  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(Parts parts,
+                                                            const SecretBytes<32>& data_key);
   ~LedgerImpl() override = default;
 
   const LedgerHeader& header() const override { return parts_.header; }
@@ -80,6 +83,7 @@ class LedgerImpl final : public Ledger {
   Result<std::shared_ptr<const Snapshot>> snapshot() const override;
   Result<LedgerUsage> usage() const override;
 
+  Result<std::unique_ptr<Ledger>> open_again(const SecretBytes<32>& data_key) override;
   Result<std::unique_ptr<Update>> begin() override;
   Result<SegmentNumber> commit_segment(const SegmentData& data) override;
   Status commit_deletion(const DeletionData& data) override;

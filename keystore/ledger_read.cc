@@ -15,12 +15,12 @@ LedgerImpl::LedgerImpl(Parts parts)
 
 template <typename Row>
 Result<std::vector<Row>> LedgerImpl::table(Table number) const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
   return all_rows<Row>(*transaction, *parts_.sealer, number);
 }
 
 Result<LedgerState> LedgerImpl::state() const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
   return read_state(*transaction, *parts_.sealer);
 }
 
@@ -37,7 +37,7 @@ Result<std::vector<SegmentRow>> LedgerImpl::segments() const {
 Result<std::vector<RunRow>> LedgerImpl::runs() const { return table<RunRow>(Table::kRuns); }
 
 Result<std::vector<RunAgencyRow>> LedgerImpl::run_agencies(RunNumber run) const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
   std::vector<RunAgencyRow> rows;
   FUGO_TRY(scan_rows<RunAgencyRow>(*transaction, *parts_.sealer,
                                    RowKey(Table::kRunAgencies).with(run),
@@ -50,7 +50,7 @@ Result<std::vector<RunAgencyRow>> LedgerImpl::run_agencies(RunNumber run) const 
 }
 
 Result<std::optional<JobRow>> LedgerImpl::find_job(const std::string& id) const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
   FUGO_ASSIGN(const RowKey key, parts_.sealer->job_id_key(id));
   FUGO_ASSIGN(const auto known, get_row<JobIdRow>(*transaction, *parts_.sealer, key));
   if (!known) return std::optional<JobRow>{};
@@ -63,7 +63,7 @@ Result<std::optional<JobRow>> LedgerImpl::find_job(const std::string& id) const 
 }
 
 Result<JobRow> LedgerImpl::job(JobNumber number) const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
   const RowKey key = RowKey(Table::kJobs).with(number);
   FUGO_ASSIGN(auto row, get_row<JobRow>(*transaction, *parts_.sealer, key));
   if (!row)
@@ -84,7 +84,7 @@ Result<std::vector<StatRow>> LedgerImpl::stats() const {
 
 Result<std::vector<JournalEntry>> LedgerImpl::journal(std::uint64_t first,
                                                       std::uint64_t limit) const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+  FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
   FUGO_ASSIGN(const LedgerState state, read_state(*transaction, *parts_.sealer));
   const auto broken = [](std::uint64_t sequence) {
     return fail(ErrorCode::kDamaged,
@@ -139,7 +139,7 @@ Result<std::shared_ptr<const Snapshot>> LedgerImpl::snapshot() const {
   std::uint64_t failed_at = std::numeric_limits<std::uint64_t>::max();
   const std::lock_guard lock(snapshot_mutex_);
   for (int attempt = 1;; ++attempt) {
-    FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(parts_.environment));
+    FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
     FUGO_ASSIGN(const LedgerState state, read_state(*transaction, *parts_.sealer));
     if (snapshot_ && snapshot_commits_ == state.commits) return snapshot_;
     FUGO_ASSIGN(auto files, all_rows<FileRow>(*transaction, *parts_.sealer, Table::kManifest));

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 
 #include "keystore/ledger_impl.h"
 #include "keystore/update.h"
@@ -24,13 +25,17 @@ std::size_t most_runs(const std::vector<FileRow>& rows) {
 
 }  // namespace
 
-// The state is read after the directory: a staged file that was seen there belongs to a run that
-// was open before.
+// State and manifest are read after the directory, in one transaction: a staged file that was seen
+// there belongs to a run that was open before, and may have been committed since.
 Status LedgerImpl::remove_orphans() {
-  FUGO_ASSIGN(const auto rows, catalogue_.manifest());
-  FUGO_ASSIGN(const auto orphans, find_unnamed_files(catalogue_.place(), rows));
-  FUGO_ASSIGN(const LedgerState now, state());
-  for (const auto& orphan : orphans) {
+  FUGO_ASSIGN(const auto seen, find_unnamed_files(catalogue_.place(), {}));
+  FUGO_ASSIGN(const auto transaction, begin_reading(parts_.environment, *parts_.sealer));
+  FUGO_ASSIGN(const LedgerState now, read_state(*transaction, *parts_.sealer));
+  FUGO_ASSIGN(const auto rows, all_rows<FileRow>(*transaction, *parts_.sealer, Table::kManifest));
+  std::set<std::string> named;
+  for (const FileRow& row : rows) named.insert(bulk_file_name(row.number));
+  for (const auto& orphan : seen) {
+    if (named.contains(orphan.string())) continue;
     if (now.open_run != 0 && is_staged_file(orphan)) continue;  // Staging::open sees to them
     std::error_code error;
     std::filesystem::remove_all(catalogue_.place().directory / orphan, error);

@@ -14,12 +14,12 @@ FileNumber BulkCatalogue::take_numbers(std::uint64_t count) {
 }
 
 Result<std::vector<FileRow>> BulkCatalogue::manifest() const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(environment_));
+  FUGO_ASSIGN(const auto transaction, begin_reading(environment_, *sealer_));
   return all_rows<FileRow>(*transaction, *sealer_, Table::kManifest);
 }
 
 Result<std::vector<FileRow>> BulkCatalogue::settled_files() const {
-  FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(environment_));
+  FUGO_ASSIGN(const auto transaction, begin_reading(environment_, *sealer_));
   FUGO_ASSIGN(const LedgerState state, read_state(*transaction, *sealer_));
   FUGO_ASSIGN(auto rows, all_rows<FileRow>(*transaction, *sealer_, Table::kManifest));
   if (state.staged_generation != 0)
@@ -29,7 +29,9 @@ Result<std::vector<FileRow>> BulkCatalogue::settled_files() const {
   return rows;
 }
 
-Merger::~Merger() {
+Merger::~Merger() { give_up(); }
+
+void Merger::give_up() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
@@ -41,6 +43,7 @@ Merger::~Merger() {
 void Merger::wake() {
   {
     const std::lock_guard lock(mutex_);
+    if (stop_) return;
     wanted_ = true;
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }

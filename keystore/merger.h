@@ -54,6 +54,8 @@ class Merger {
   Merger& operator=(const Merger&) = delete;
 
   void wake();
+  // give_up ends the thread for good, with the merge that is under way given up.
+  void give_up();
   // settle returns when nothing is under way.
   void settle();
   // warning is why the last merge failed, until a later one succeeds: the ledger is whole without

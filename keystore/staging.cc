@@ -76,7 +76,8 @@ class FileStaging final : public Staging {
 
  private:
   [[nodiscard]] Result<std::vector<FileRow>> manifest() const {
-    FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(ledger_.parts().environment));
+    FUGO_ASSIGN(const auto transaction,
+                begin_reading(ledger_.parts().environment, *ledger_.parts().sealer));
     return all_rows<FileRow>(*transaction, *ledger_.parts().sealer, Table::kManifest);
   }
 

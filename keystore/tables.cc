@@ -79,6 +79,32 @@ Result<RowKey> Sealer::day_key(const std::string& day) const {
   return text_key(Table::kStats, day);
 }
 
+Status Sealer::check_header(const Transaction& transaction) const {
+  FUGO_ASSIGN(const auto stored, transaction.get(RowKey(Table::kHeader).bytes()));
+  if (stored && std::equal(stored->begin(), stored->end(), header_.begin(), header_.end()))
+    return {};
+  if (!stored)
+    return fail(ErrorCode::kDamaged, "the header of the ledger is missing", "ledger, table header",
+                "restore a backup");
+  FUGO_TRY(decode_header(*stored).map([](auto&&) {}));
+  return fail(ErrorCode::kStale, "the ledger has new keys", "ledger, table header",
+              "it is opened again");
+}
+
+Result<std::unique_ptr<ReadTransaction>> begin_reading(std::shared_ptr<Environment> environment,
+                                                       const Sealer& sealer) {
+  FUGO_ASSIGN(auto transaction, ReadTransaction::begin(std::move(environment)));
+  FUGO_TRY(sealer.check_header(*transaction));
+  return transaction;
+}
+
+Result<std::unique_ptr<WriteTransaction>> begin_writing(std::shared_ptr<Environment> environment,
+                                                        const Sealer& sealer) {
+  FUGO_ASSIGN(auto transaction, WriteTransaction::begin(std::move(environment)));
+  FUGO_TRY(sealer.check_header(*transaction));
+  return transaction;
+}
+
 Result<LedgerState> read_state(const Transaction& transaction, const Sealer& sealer) {
   FUGO_ASSIGN(auto state, get_row<LedgerState>(transaction, sealer, RowKey(Table::kState)));
   if (!state)

@@ -105,6 +105,9 @@ class Sealer {
   [[nodiscard]] Result<WipedBytes> open(ByteView key, ByteView sealed) const;
   // row_element is a row's element of LedgerState::rows_digest.
   [[nodiscard]] Result<DigestSum> row_element(ByteView key, ByteView sealed) const;
+  // check_header: kStale when the ledger has another header than this sealer's by now, since then
+  // its rows are sealed under other keys.
+  [[nodiscard]] Status check_header(const Transaction& transaction) const;
 
   // Keys that are made of text: the first 16 bytes of HMAC-SHA-256 under the request key.
   [[nodiscard]] Result<RowKey> job_id_key(const std::string& id) const;
@@ -116,6 +119,13 @@ class Sealer {
   std::shared_ptr<const LedgerKeys> keys_;
   std::vector<std::uint8_t> header_;
 };
+
+// begin_reading and begin_writing begin a transaction on the ledger as the sealer knows it: kStale
+// when it was given new keys meanwhile.
+[[nodiscard]] Result<std::unique_ptr<ReadTransaction>> begin_reading(
+    std::shared_ptr<Environment> environment, const Sealer& sealer);
+[[nodiscard]] Result<std::unique_ptr<WriteTransaction>> begin_writing(
+    std::shared_ptr<Environment> environment, const Sealer& sealer);
 
 // in_table adds the table's name to an error that does not say where.
 [[nodiscard]] Error in_table(Error error, Table table);

@@ -24,7 +24,7 @@ bool still_to_do(JobState state) {
 
 Result<std::unique_ptr<SmallRowUpdate>> SmallRowUpdate::begin(
     std::shared_ptr<Environment> environment, std::shared_ptr<const Sealer> sealer) {
-  FUGO_ASSIGN(auto transaction, WriteTransaction::begin(std::move(environment)));
+  FUGO_ASSIGN(auto transaction, begin_writing(std::move(environment), *sealer));
   std::unique_ptr<SmallRowUpdate> made(
       new SmallRowUpdate(std::move(transaction), std::move(sealer)));
   FUGO_ASSIGN(made->state_, read_state(*made->transaction_, *made->sealer_));

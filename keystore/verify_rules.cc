@@ -127,41 +127,6 @@ void check_segments(const AllRows& rows, const LedgerState& state, TableFindings
     findings.add("the sums over all segments are not those of the state", where);
 }
 
-void check_manifest(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
-  const auto where = place(Table::kManifest);
-  std::map<Generation, std::uint64_t> people, index;
-  std::vector<const FileRow*> person_files;
-  std::uint64_t issued = 0;
-  for (const FileRow& row : rows.files) {
-    if (row.number >= (row.number < kFirstStagedFile ? state.next_file : state.next_staged_file))
-      findings.add(numbered("its number was never given: file", row.number), where);
-    if (row.kind == FileKind::kPerson) person_files.push_back(&row);
-    if (row.kind == FileKind::kIndex) index[row.generation] += row.entries;
-    if (row.kind == FileKind::kIssued) issued += row.entries;
-  }
-  std::sort(person_files.begin(), person_files.end(), [](const FileRow* a, const FileRow* b) {
-    return std::pair(a->generation, a->first_id) < std::pair(b->generation, b->first_id);
-  });
-  for (const FileRow* row : person_files) {
-    if (row->first_id != people[row->generation])
-      findings.add(numbered("does not follow on: person file", row->number), where);
-    people[row->generation] = row->first_id + row->entries;
-  }
-  for (const GenerationRow& row : rows.generations) {
-    if (row.number == state.staged_generation) continue;  // is being written
-    if (people[row.number] != 0 && people[row.number] != index[row.number] + state.deleted_people)
-      findings.add(numbered("has more or fewer index entries than people: generation", row.number),
-                   where);
-    if (people[row.number] == 0 && index[row.number] != 0)
-      findings.add(numbered("has index entries and no people: generation", row.number), where);
-    if (row.state == GenerationState::kActive &&
-        people[row.linkage_generation] != state.next_person)
-      findings.add(numbered("does not hold all people: generation", row.number), where);
-  }
-  if (issued != state.issuances)
-    findings.add("holds more or fewer issuances than the state says", where);
-}
-
 void check_patches(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
   const auto where = place(Table::kPatches);
   std::map<JobNumber, JobKind> kinds;

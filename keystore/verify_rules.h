@@ -54,6 +54,7 @@ void check_registries(const AllRows& rows, const LedgerState& state, TableFindin
                                 TableFindings& findings);
 void check_segments(const AllRows& rows, const LedgerState& state, TableFindings& findings);
 void check_manifest(const AllRows& rows, const LedgerState& state, TableFindings& findings);
+void check_runs(const AllRows& rows, const LedgerState& state, TableFindings& findings);
 void check_patches(const AllRows& rows, const LedgerState& state, TableFindings& findings);
 void check_statistics(const AllRows& rows, const LedgerState& state, TableFindings& findings);
 

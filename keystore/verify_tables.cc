@@ -131,7 +131,8 @@ Status check_files(const LedgerImpl& ledger, const AllRows& rows, TableFindings&
     std::error_code error;
     const auto bytes = std::filesystem::file_size(path, error);
     if (!error && bytes == row.bytes) continue;
-    FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(ledger.parts().environment));
+    FUGO_ASSIGN(const auto transaction,
+                begin_reading(ledger.parts().environment, *ledger.parts().sealer));
     FUGO_ASSIGN(const auto now, transaction->get(key_of(row).bytes()));
     if (!now) continue;
     if (!error)
@@ -152,7 +153,7 @@ Result<std::vector<Error>> verify_tables(const Ledger& ledger) {
     return fail(ErrorCode::kInternal, "this is not a ledger of ours", "verify_tables");
   const Sealer& sealer = *implementation->parts().sealer;
   TableFindings findings;
-  FUGO_ASSIGN(auto transaction, ReadTransaction::begin(implementation->parts().environment));
+  FUGO_ASSIGN(auto transaction, begin_reading(implementation->parts().environment, sealer));
   auto state = read_state(*transaction, sealer);
   if (!state) {
     if (state.error().code != ErrorCode::kDamaged) return tl::unexpected(std::move(state).error());
@@ -166,6 +167,7 @@ Result<std::vector<Error>> verify_tables(const Ledger& ledger) {
   check_registries(rows, *state, findings);
   FUGO_TRY(check_jobs(rows, *state, sealer, findings));
   check_segments(rows, *state, findings);
+  check_runs(rows, *state, findings);
   check_manifest(rows, *state, findings);
   check_patches(rows, *state, findings);
   check_statistics(rows, *state, findings);

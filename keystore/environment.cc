@@ -38,6 +38,8 @@ Result<std::pair<dev_t, ino_t>> identity(const std::filesystem::path& directory)
   return std::pair{info.st_dev, info.st_ino};
 }
 
+constexpr std::uint64_t kAhead = std::uint64_t{16} << 20U;  // see WriteTransaction::grow_ahead
+
 MDB_val value_of(ByteView view) { return {view.size(), const_cast<std::uint8_t*>(view.data())}; }
 ByteView view_of(const MDB_val& value) {
   return {static_cast<const std::uint8_t*>(value.mv_data), value.mv_size};
@@ -289,15 +291,14 @@ Result<std::unique_ptr<WriteTransaction>> WriteTransaction::begin(
   const int code = ::mdb_txn_begin(made->environment_->handle(), nullptr, 0, &made->txn_);
   if (code != 0) return made->environment_->begin_error("cannot begin to write", code);
   made->environment_->writer_.store(std::this_thread::get_id());
-  FUGO_TRY(made->grow_ahead());
+  FUGO_TRY(made->grow_ahead(kAhead, 0));
   return made;
 }
 
 // LMDB does not write pages that a transaction took and gave back, so the file may end before the
 // last page that the meta page counts, and could not be told from one that was cut off. Keeping it
 // longer than any of our transactions grows makes the length a sure sign; the holes cost no disk.
-Status WriteTransaction::grow_ahead() {
-  constexpr std::uint64_t kAhead = std::uint64_t{16} << 20U;
+Status WriteTransaction::grow_ahead(std::uint64_t ahead, std::uint64_t times) {
   MDB_envinfo info{};
   MDB_stat stat{};
   int fd = -1;
@@ -308,13 +309,16 @@ Status WriteTransaction::grow_ahead() {
   if (code != 0) return lmdb_error("cannot read the database's size", code, "data.mdb");
   if (::fstat(fd, &file) != 0) return fail_errno("cannot read", "data.mdb", errno);
   const std::uint64_t used = (info.me_last_pgno + 1) * std::uint64_t{stat.ms_psize};
-  if (static_cast<std::uint64_t>(file.st_size) >= used + kAhead / 2) return {};
-  const auto wanted = std::min<std::uint64_t>(used + kAhead, kMapBytes);
+  ahead += used * times;
+  if (static_cast<std::uint64_t>(file.st_size) >= used + ahead / 2) return {};
+  const auto wanted = std::min<std::uint64_t>(used + ahead, kMapBytes);
   if (wanted > static_cast<std::uint64_t>(file.st_size) &&
       ::ftruncate(fd, static_cast<off_t>(wanted)) != 0)
     return fail_errno("cannot make the database longer", "data.mdb", errno);
   return {};
 }
+
+Status WriteTransaction::make_room_for_all() { return grow_ahead(kAhead, 4); }
 
 // Before the lock is given up: afterwards another thread may have written its name there.
 void WriteTransaction::release() { environment_->writer_.store(std::thread::id{}); }

@@ -124,13 +124,17 @@ class WriteTransaction : public Transaction {
   [[nodiscard]] Status put(ByteView key, ByteView value);
   // erase removes a key; kInternal when it is not there.
   [[nodiscard]] Status erase(ByteView key);
+  // make_room_for_all: before every row is written anew. See grow_ahead.
+  [[nodiscard]] Status make_room_for_all();
   // commit makes everything durable. After an error it is unknown whether it was applied: the next
   // open tells.
   [[nodiscard]] Status commit();
 
  private:
   using Transaction::Transaction;
-  [[nodiscard]] Status grow_ahead();
+  // grow_ahead keeps the file longer than this transaction can become: by `ahead` bytes, and by
+  // `times` what is in use.
+  [[nodiscard]] Status grow_ahead(std::uint64_t ahead, std::uint64_t times);
   void release();
 };
 

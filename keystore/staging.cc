@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "base/file.h"
 #include "base/parallel.h"
@@ -63,6 +64,10 @@ class FileStaging final : public Staging {
         FUGO_TRY(done);
       }
     }
+  }
+
+  FileNumber take_numbers(std::uint64_t count) override {
+    return std::exchange(next_file_, next_file_ + count);
   }
 
   Status unlink(std::span<const FileRow> rows) override {

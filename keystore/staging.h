@@ -42,6 +42,9 @@ class Staging {
   // now and then; true ends it with kRefused.
   [[nodiscard]] virtual Status merge(Generation generation, const std::function<bool()>& stop) = 0;
 
+  // take_numbers gives the first of `count` file numbers that nobody else gets.
+  [[nodiscard]] virtual FileNumber take_numbers(std::uint64_t count) = 0;
+
   // unlink removes files that a commit took out of the manifest, and syncs the directory.
   [[nodiscard]] virtual Status unlink(std::span<const FileRow> rows) = 0;
 };

@@ -119,15 +119,15 @@ Result<LedgerState> read_state(const Transaction& transaction, const Sealer& sea
 Result<bool> RowWriter::take_out(const RowKey& key) {
   FUGO_ASSIGN(const auto old, transaction_.get(key.bytes()));
   if (!old) return false;
-  FUGO_ASSIGN(const DigestSum element, sealer_.row_element(key.bytes(), *old));
+  FUGO_ASSIGN(const DigestSum element, sealer_->row_element(key.bytes(), *old));
   state_.rows_digest.subtract(element);
   return true;
 }
 
 Status RowWriter::put_content(const RowKey& key, ByteView content) {
-  FUGO_ASSIGN(const auto sealed, sealer_.seal(key.bytes(), content));
+  FUGO_ASSIGN(const auto sealed, sealer_->seal(key.bytes(), content));
   FUGO_ASSIGN(const bool replaced, take_out(key));
-  FUGO_ASSIGN(const DigestSum element, sealer_.row_element(key.bytes(), sealed));
+  FUGO_ASSIGN(const DigestSum element, sealer_->row_element(key.bytes(), sealed));
   state_.rows_digest.add(element);
   if (!replaced) ++state_.table_rows[static_cast<std::size_t>(key.table())];
   return transaction_.put(key.bytes(), sealed);
@@ -142,7 +142,7 @@ Status RowWriter::erase(const RowKey& key) {
 Status RowWriter::write_state() {
   const RowKey key(Table::kState);
   FUGO_ASSIGN(const WipedBytes content, encode_row(state_));
-  FUGO_ASSIGN(const auto sealed, sealer_.seal(key.bytes(), content.bytes()));
+  FUGO_ASSIGN(const auto sealed, sealer_->seal(key.bytes(), content.bytes()));
   return transaction_.put(key.bytes(), sealed);
 }
 

@@ -178,7 +178,9 @@ template <typename Row>
 class RowWriter {
  public:
   RowWriter(WriteTransaction& transaction, const Sealer& sealer, LedgerState& state)
-      : transaction_(transaction), sealer_(sealer), state_(state) {}
+      : transaction_(transaction), sealer_(&sealer), state_(state) {}
+  // use makes it go on with another sealer.
+  void use(const Sealer& sealer) { sealer_ = &sealer; }
 
   template <typename Row>
   [[nodiscard]] Status put(const RowKey& key, const Row& row) {
@@ -199,7 +201,7 @@ class RowWriter {
   [[nodiscard]] Result<bool> take_out(const RowKey& key);  // whether there was a row
 
   WriteTransaction& transaction_;
-  const Sealer& sealer_;
+  const Sealer* sealer_;
   LedgerState& state_;
 };
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "keystore/reseal.h"
 
 namespace fugo::keystore {
 namespace {
@@ -243,6 +244,16 @@ Status SmallRowUpdate::check_manifest(const std::vector<FileRow>& rows) const {
   if (stored == rows) return {};
   return fail(ErrorCode::kStale, "files were committed by another process meanwhile",
               "ledger, table manifest", "it is prepared anew");
+}
+
+Status SmallRowUpdate::reseal(std::shared_ptr<const Sealer> sealer, ByteView header,
+                              std::span<const FileRow> files) {
+  FUGO_TRY(transaction_->make_room_for_all());
+  FUGO_TRY(reseal_rows(*transaction_, *sealer_, *sealer, files, state_));
+  FUGO_TRY(transaction_->put(RowKey(Table::kHeader).bytes(), header));
+  sealer_ = std::move(sealer);
+  writer_.use(*sealer_);
+  return {};
 }
 
 Status SmallRowUpdate::put_patch(const PersonPatch& row) {

@@ -49,6 +49,10 @@ class SmallRowUpdate final : public Update {
   [[nodiscard]] Status erase_file(const FileRow& row);
   // check_manifest: kStale when the manifest is not exactly `rows`, in order of their numbers.
   [[nodiscard]] Status check_manifest(const std::vector<FileRow>& rows) const;
+  // reseal puts `files` in the place of the manifest, seals every row anew by `sealer`, and makes
+  // `header` the header's row: the last thing before the commit.
+  [[nodiscard]] Status reseal(std::shared_ptr<const Sealer> sealer, ByteView header,
+                              std::span<const FileRow> files);
   // put_patch: kInternal when the person has one already. A superseded person never becomes
   // another's predecessor again.
   [[nodiscard]] Status put_patch(const PersonPatch& row);

@@ -1,15 +1,27 @@
 // What ledger_crash_test.cc runs under faults: one act on a ledger of LedgerPlace's data key.
 //   ledger_probe DIRECTORY merge      merges all that is due
 //   ledger_probe DIRECTORY delete     deletes the people of deleted_people()
+//   ledger_probe DIRECTORY rekey      gives a RealLedger its second data key
 #include <cstdio>
 #include <string>
 
 #include "tests/keystore/ledger_deletion.h"
+#include "tests/keystore/real_ledger.h"
 
 namespace fugo::keystore {
 namespace {
 
+Status give_new_keys(const std::filesystem::path& directory) {
+  FUGO_ASSIGN(const LedgerHeader header, Ledger::read_header(directory));
+  if (header.wrap_key_version == 2)  // it was committed: opening takes away what is left
+    return Ledger::open(directory, Access::kWrite, second_data_key()).map([](auto&&) {});
+  FUGO_ASSIGN(const auto ledger, Ledger::open(directory, Access::kWrite, test_data_key()));
+  FUGO_ASSIGN(const auto staging, Staging::open(*ledger));
+  return rekey(*ledger, *staging, rekey_data());
+}
+
 Status run(const std::filesystem::path& directory, const std::string& act) {
+  if (act == "rekey") return give_new_keys(directory);
   FUGO_ASSIGN(const auto ledger, Ledger::open(directory, Access::kWrite, test_data_key()));
   if (act == "merge") {
     FUGO_TRY(ledger->finish_merges());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/secret.h"
 #include "engine/accepted.h"
 #include "engine/starts.h"
 #include "engine/symbols.h"
@@ -23,7 +24,7 @@ struct SiteSettings {
   hsm::TokenSettings token;
 };
 
-// Site holds what every act needs. Members are thread-safe, reload() is not.
+// Site holds what every act needs. Members are thread-safe, reload() and reopen() are not.
 class Site {
  public:
   // open reads the ledger's header (its schema is checked before anything else), opens the token,
@@ -33,6 +34,8 @@ class Site {
                                                           keystore::Access access);
 
   [[nodiscard]] keystore::Ledger& ledger() { return *ledger_; }
+  // shared_ledger is for those who outlast a reopen() with the ledger as it was.
+  [[nodiscard]] const std::shared_ptr<keystore::Ledger>& shared_ledger() { return ledger_; }
   [[nodiscard]] hsm::Token& token() { return *token_; }
   [[nodiscard]] const std::shared_ptr<hsm::Token>& shared_token() { return token_; }
   [[nodiscard]] Symbols& symbols() { return *symbols_; }
@@ -63,12 +66,20 @@ class Site {
   // reload reads the registries again and looks the keys up anew.
   [[nodiscard]] Status reload();
 
+  // reopen opens the ledger again that was given new keys (kStale), with the same access, and
+  // reloads: references to what it held are good no longer. reopen_ledger does not reload.
+  [[nodiscard]] Status reopen();
+  [[nodiscard]] Status reopen_ledger();
+
  private:
   Site() = default;
+  [[nodiscard]] Result<SecretBytes<32>> data_key(const keystore::LedgerHeader& header) const;
+
+  std::filesystem::path ledger_directory_;
 
   // In order of dependence: the last is destroyed first.
   std::shared_ptr<hsm::Token> token_;
-  std::unique_ptr<keystore::Ledger> ledger_;
+  std::shared_ptr<keystore::Ledger> ledger_;
   std::unique_ptr<Symbols> symbols_;
   std::vector<keystore::Agency> agencies_;
   std::vector<keystore::GenerationRow> generations_;

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <exception>
 #include <random>
+#include <utility>
 
 #include "base/text.h"
 #include "daemon/jobs/job_control.h"
@@ -112,16 +113,17 @@ void Worker::run() {
 }
 
 // Sleeps until there may be something to do: look() was called, the time is over, or (while
-// something waits for an order) the ledger was changed.
+// something waits for an order) the ledger was changed, or it was given new keys: then its old
+// files must not be held open.
 void Worker::sleep(Wait wait) {
   const auto end = Clock::now() + wait;
   const auto tick = std::chrono::seconds(settings_.daemon.control_seconds);
   std::unique_lock lock(mutex_);
   while (!look_ && !stopping_ && Clock::now() < end) {
-    wake_.wait_until(lock, waiting_ ? std::min(end, Clock::now() + tick) : end);
-    if (look_ || !waiting_) continue;
+    wake_.wait_until(lock, site_ != nullptr ? std::min(end, Clock::now() + tick) : end);
+    if (look_ || site_ == nullptr) continue;
     lock.unlock();
-    const bool news = ledger_has_news();
+    const bool news = waiting_ ? ledger_has_news() : ledger_has_new_keys();
     lock.lock();
     if (news) break;
   }
@@ -132,6 +134,13 @@ bool Worker::ledger_has_news() {
   if (site_ == nullptr) return false;
   const auto state = site_->ledger().state();
   return !state || state->commits != seen_commits_;
+}
+
+bool Worker::ledger_has_new_keys() {
+  const auto transaction = site_->ledger().last_transaction();
+  if (std::exchange(seen_transaction_, transaction) == transaction) return false;
+  const auto state = site_->ledger().state();
+  return !state && state.error().code == ErrorCode::kStale;
 }
 
 Worker::Wait Worker::pass() {
@@ -156,8 +165,17 @@ Worker::Wait Worker::pass() {
     if (wait) return *wait;
     done = tl::unexpected<Error>(std::move(wait).error());
   }
-  if (!stopping_) trouble(done.error());
+  if (done.error().code == ErrorCode::kStale)
+    follow_new_keys();
+  else if (!stopping_)
+    trouble(done.error());
   return kAtOnce;
+}
+
+// Nothing has failed: a regeneration gave the ledger new keys, with nothing of ours under way.
+void Worker::follow_new_keys() {
+  log_info("the ledger has new keys: the site is opened again", {});
+  close_site();
 }
 
 Status Worker::open() {

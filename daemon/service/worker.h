@@ -64,6 +64,7 @@ class Worker {
   void run();
   void sleep(Wait wait);
   [[nodiscard]] bool ledger_has_news();
+  [[nodiscard]] bool ledger_has_new_keys();
   void beat() { beat_ = Clock::now().time_since_epoch().count(); }
 
   // pass does one thing, and returns how long nothing else is to be done unless look() is called.
@@ -96,6 +97,7 @@ class Worker {
   // job_ended tells board and metrics of an end other than an answer.
   void job_ended(const QueuedFile& file, JobEnd end);
   void trouble(const Error& error);
+  void follow_new_keys();
   void close_site();
   void tell_files(const std::vector<QueuedFile>& files);
   void tell_hsm(const std::string& error = {});
@@ -115,6 +117,7 @@ class Worker {
   Peeker peeker_;
   bool waiting_ = false;            // for an order: the ledger is asked about once a second
   std::uint64_t seen_commits_ = 0;  // of the ledger, at the last pass
+  std::uint64_t seen_transaction_ = 0;
   std::array<std::uint64_t, kFileKinds> refused_{};  // folders in refused/, by kind
   std::string open_job_told_;                        // that was said to wait for its file
   std::string uses_told_;                            // why uses could not be journaled

@@ -110,6 +110,7 @@ Status Worker::settle_error(const QueuedFile& file, const Error& error,
     board_.set_error(shown, file.id);
     return refuse(file, shown_text(shown));
   }
+  if (error.code == ErrorCode::kStale) return tl::unexpected<Error>(error);  // it is run again
   job_ended(file, JobEnd::kFailed);
   return tl::unexpected<Error>(safe_error(error, file.path));
 }

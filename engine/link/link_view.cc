@@ -9,23 +9,37 @@ Result<std::shared_ptr<const LinkView>> ViewKeeper::current() {
     const std::lock_guard lock(mutex_);
     return view_;
   };
-  const std::uint64_t wanted = ledger_.last_transaction();
+  const std::uint64_t wanted = last_transaction();
   auto view = newest();
   if (view && view->transaction == wanted) return view;
   const std::unique_lock reading(reading_, patience_);
   if (!reading) return fail(ErrorCode::kIo, "the ledger's newest commit is still being read");
   view = newest();
   if (view && view->transaction >= wanted) return view;  // somebody has just read it
-  FUGO_ASSIGN(auto fresh, read(view.get()));
+  FUGO_ASSIGN(auto fresh, read_or_reopen(view.get()));
   const std::lock_guard lock(mutex_);
   view_ = std::move(fresh);
   return view_;
 }
 
+// Views that are in use keep snapshot and keys of the ledger as it was.
+Result<std::shared_ptr<const LinkView>> ViewKeeper::read_or_reopen(const LinkView* previous) {
+  auto fresh = read(previous);
+  if (fresh || fresh.error().code != ErrorCode::kStale) return fresh;
+  FUGO_TRY(site_.reopen_ledger());
+  {
+    const std::lock_guard lock(mutex_);
+    ledger_ = site_.shared_ledger();
+  }
+  return read(nullptr);
+}
+
 Result<std::shared_ptr<const LinkView>> ViewKeeper::read(const LinkView* previous) const {
+  const auto ledger = this->ledger();
   auto view = std::make_shared<LinkView>();
-  view->transaction = ledger_.last_transaction();  // first: what comes later is newer
-  FUGO_ASSIGN(const auto state, ledger_.state());
+  view->keys = ledger->keys();
+  view->transaction = ledger->last_transaction();  // first: what comes later is newer
+  FUGO_ASSIGN(const auto state, ledger->state());
   view->last_segment = state.next_segment - 1;
   view->frozen = !state.freeze_link.empty();
   if (previous != nullptr && previous->registry->version == state.registry_version) {
@@ -33,14 +47,15 @@ Result<std::shared_ptr<const LinkView>> ViewKeeper::read(const LinkView* previou
   } else {
     FUGO_ASSIGN(view->registry, read_registry(state.registry_version));
   }
-  FUGO_ASSIGN(view->snapshot, ledger_.snapshot());
+  FUGO_ASSIGN(view->snapshot, ledger->snapshot());
   return view;
 }
 
 Result<std::shared_ptr<const Registry>> ViewKeeper::read_registry(std::uint64_t version) const {
+  const auto ledger = this->ledger();
   auto registry = std::make_shared<Registry>();
   registry->version = version;
-  FUGO_ASSIGN(registry->agencies, ledger_.agencies());
+  FUGO_ASSIGN(registry->agencies, ledger->agencies());
   for (const auto& agency : registry->agencies) {
     if (agency.state == keystore::AgencyState::kClosed) continue;
     registry->numbers.emplace(agency.code, agency.number);
@@ -48,7 +63,7 @@ Result<std::shared_ptr<const Registry>> ViewKeeper::read_registry(std::uint64_t 
       registry->by_number.resize(agency.number + std::size_t{1});
     registry->by_number[agency.number] = &agency;
   }
-  FUGO_ASSIGN(const auto generations, ledger_.generations());
+  FUGO_ASSIGN(const auto generations, ledger->generations());
   for (const auto& row : generations)
     if (row.state == keystore::GenerationState::kActive ||
         row.state == keystore::GenerationState::kAccepting)
@@ -59,7 +74,7 @@ Result<std::shared_ptr<const Registry>> ViewKeeper::read_registry(std::uint64_t 
       registry->active().state != keystore::GenerationState::kActive)
     return fail(ErrorCode::kDamaged, "no generation is active", "ledger, table generations",
                 "restore the ledger from a backup");
-  FUGO_ASSIGN(const auto keys, ledger_.key_rows());
+  FUGO_ASSIGN(const auto keys, ledger->key_rows());
   FUGO_ASSIGN(registry->symbols, Symbols::open(token_, keys, generations, registry->agencies));
   return registry;
 }

@@ -37,30 +37,42 @@ struct LinkView {
   keystore::SegmentNumber last_segment = keystore::kNoSegment;
   std::shared_ptr<const Registry> registry;
   std::shared_ptr<const keystore::Snapshot> snapshot;
+  std::shared_ptr<const keystore::LedgerKeys> keys;  // that the snapshot's index was made with
 };
 
 // ViewKeeper gives the newest view. Thread-safe: a thread that finds that there was a commit reads
 // the new view; others that come meanwhile wait for it, since theirs must be as new, until their
-// `patience` is over (kIo).
+// `patience` is over (kIo). A ledger that was given new keys is opened again.
 class ViewKeeper {
  public:
-  ViewKeeper(keystore::Ledger& ledger, std::shared_ptr<hsm::Token> token,
-             std::chrono::milliseconds patience)
-      : ledger_(ledger), token_(std::move(token)), patience_(patience) {}
+  // The ledger of `site` belongs to this one: nobody else asks for it.
+  ViewKeeper(Site& site, std::chrono::milliseconds patience)
+      : site_(site),
+        token_(site.shared_token()),
+        patience_(patience),
+        ledger_(site.shared_ledger()) {}
 
   // current is at least as new as every commit that ended before it was called.
   [[nodiscard]] Result<std::shared_ptr<const LinkView>> current();
+  // last_transaction is the ledger's.
+  [[nodiscard]] std::uint64_t last_transaction() const { return ledger()->last_transaction(); }
 
  private:
+  [[nodiscard]] std::shared_ptr<keystore::Ledger> ledger() const {
+    const std::lock_guard lock(mutex_);
+    return ledger_;
+  }
+  [[nodiscard]] Result<std::shared_ptr<const LinkView>> read_or_reopen(const LinkView* previous);
   [[nodiscard]] Result<std::shared_ptr<const LinkView>> read(const LinkView* previous) const;
   [[nodiscard]] Result<std::shared_ptr<const Registry>> read_registry(std::uint64_t version) const;
 
-  keystore::Ledger& ledger_;
+  Site& site_;
   const std::shared_ptr<hsm::Token> token_;
   const std::chrono::milliseconds patience_;
   std::timed_mutex reading_;
-  std::mutex mutex_;  // held for a copy of the pointer
+  mutable std::mutex mutex_;  // held for a copy of a pointer
   std::shared_ptr<const LinkView> view_;
+  std::shared_ptr<keystore::Ledger> ledger_;  // changed under reading_ too
 };
 
 }  // namespace fugo::engine

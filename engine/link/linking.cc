@@ -72,7 +72,7 @@ class LinkingImpl final : public Linking {
   LinkingImpl(std::unique_ptr<Site> site, const LinkingSettings& settings, Calendar calendar)
       : settings_(settings),
         site_(std::move(site)),
-        views_(site_->ledger(), site_->shared_token(), settings.patience),
+        views_(*site_, settings.patience),
         index_(settings.index_bytes, settings.patience),
         uses_(settings.quota_per_day, std::move(calendar)),
         combiner_([this](std::span<LinkAsk> asks) { answer(asks, few_); }, 1U, kCombined,
@@ -276,7 +276,7 @@ class LinkingImpl final : public Linking {
         if (ask.status == LinkStatus::kUnknown) ask.status = LinkStatus::kUnavailable;
       return;
     }
-    const auto done = (*work)->run(**view, *site_->ledger().keys(), index_, asks);
+    const auto done = (*work)->run(**view, *(*view)->keys, index_, asks);
     if (!done) note(done.error());
     pool.give_back(std::move(*work));
   }
@@ -298,7 +298,7 @@ class LinkingImpl final : public Linking {
         done = prepare({}, going);
         ahead = false;
       }
-      const std::uint64_t now = site_->ledger().last_transaction();
+      const std::uint64_t now = views_.last_transaction();
       if (now != seen) {
         const auto view = views_.current();
         const auto fresh = view ? index_.refresh(**view, going) : tl::unexpected(view.error());

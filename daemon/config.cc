@@ -53,6 +53,12 @@ class Reader {
     return section.empty() ? std::string(key) : fmt::format("{}.{}", section, key);
   }
 
+  static NamedSetter free_keys_of(std::string_view section_name) {
+    for (const auto& section : config_sections())
+      if (section.name == section_name) return section.set_any;
+    return nullptr;
+  }
+
   void section(const toml::table& table, std::string_view name) {
     lines_[name] = table.source().begin.line;
     for (const auto& [key, node] : table) {
@@ -79,6 +85,12 @@ class Reader {
       return r.section == section_name && r.key == key;
     });
     const std::string full = full_name(section_name, key);
+    if (const auto set_any = free_keys_of(section_name);
+        rule == rules.end() && set_any != nullptr) {
+      if (const auto wrong = set_any(key, node, settings_); !wrong.empty())
+        mistake(line, fmt::format("{} {}", full, wrong));
+      return;
+    }
     if (rule == rules.end())
       return mistake(
           line, fmt::format("{} is not a known {}", full, node.is_table() ? "section" : "key"));
@@ -103,6 +115,11 @@ void place_folders(Settings& settings) {
     if (path.empty()) path = settings.file.parent_path() / name;
   if (settings.link_usage.empty())
     settings.link_usage = settings.file.parent_path() / kLinkUsageFolder;
+  auto& recovery = settings.recovery;
+  if (recovery.package_directory.empty())
+    recovery.package_directory = settings.file.parent_path() / "recovery";
+  if (recovery.public_key.empty())
+    recovery.public_key = recovery.package_directory / "recovery-public.pem";
 }
 
 constexpr auto kHint = "correct the file; docs/operation.md lists every key";

@@ -21,6 +21,20 @@ struct TokenSection {
   std::string uri;                     // RFC 7512
   std::filesystem::path pin_file;      // absolute
   std::filesystem::path softhsm_conf;  // absolute, or empty
+  std::filesystem::path so_pin_file;   // of [hsm.issuing]: its security officer's; or empty
+};
+
+// RecoverySection is [recovery]: what keys that are made later are wrapped to, and where the
+// packages go.
+struct RecoverySection {
+  std::filesystem::path public_key;         // PEM
+  std::filesystem::path package_directory;  // exists
+};
+
+// Custodian is one line of [custodians]: somebody whose approval counts.
+struct Custodian {
+  std::string name;
+  std::filesystem::path public_key;  // PEM
 };
 
 // DaemonSection is [daemon]: the folders of fugod, all on one file system, and its patience.
@@ -60,6 +74,8 @@ struct Settings {
   std::size_t threads = 0;  // 0: one a core
   bool evaluate_twice = false;
   std::optional<TokenSection> issuing, linking, standby;
+  RecoverySection recovery;
+  std::vector<Custodian> custodians;  // any: keys are made and destroyed with two approvals only
 
   std::uint32_t segment_rows = 1'000'000;
   bool check_digits = true;

@@ -193,6 +193,23 @@ void add_token_rules(std::vector<ConfigRule>& rules, std::string_view name) {
        })});
 }
 
+// A custodian's name is repeated in the journal and on command lines, in front of a '='.
+std::string set_custodian(std::string_view name, const toml::node& node, Settings& settings) {
+  constexpr std::size_t kLongest = 64;
+  const bool good =
+      !name.empty() && name.size() <= kLongest && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+               c == '.' || c == '_' || c == '-';
+      });
+  if (!good) return "must be named with 1 to 64 of 0-9A-Za-z._-";
+  const auto file = node.value_exact<std::string>();
+  if (!file) return "must be the path of a public key in quotation marks";
+  if (file->empty()) return "must not be empty";
+  settings.custodians.push_back(
+      {std::string(name), (settings.file.parent_path() / *file).lexically_normal()});
+  return {};
+}
+
 std::string set_index(const toml::node& node, Settings& settings) {
   const auto value = node.value_exact<std::string>();
   if (!value || (*value != "lazy" && *value != "ahead")) return "must be \"lazy\" or \"ahead\"";
@@ -305,6 +322,16 @@ std::vector<ConfigRule> make_rules() {
   add_token_rules<&Settings::issuing>(rules, "hsm.issuing");
   add_token_rules<&Settings::linking>(rules, "hsm.linking");
   add_token_rules<&Settings::standby>(rules, "hsm.standby");
+  rules.push_back({"hsm.issuing", "so_pin_file", false, [](const toml::node& node, Settings& s) {
+                     return set_pin_file(node, s, token<&Settings::issuing>(s).so_pin_file);
+                   }});
+  rules.push_back(
+      {"recovery", "public_key", false,
+       path_into([](Settings& s) -> std::filesystem::path& { return s.recovery.public_key; })});
+  rules.push_back(
+      {"recovery", "package_directory", false, path_into([](Settings& s) -> std::filesystem::path& {
+         return s.recovery.package_directory;
+       })});
   add_linking_rules(rules);
   add_daemon_rules(rules);
   return rules;
@@ -318,18 +345,21 @@ std::span<const ConfigRule> config_rules() {
 }
 
 std::span<const ConfigSection> config_sections() {
-  static constexpr auto sections = std::to_array<ConfigSection>({{"", true},
-                                                                 {"ledger", true},
-                                                                 {"hsm", true},
-                                                                 {"hsm.issuing", false},
-                                                                 {"hsm.linking", false},
-                                                                 {"hsm.standby", false},
-                                                                 {"issue", false},
-                                                                 {"delete", false},
-                                                                 {"linking", false},
-                                                                 {"daemon", false},
-                                                                 {"log", false},
-                                                                 {"metrics", false}});
+  static constexpr auto sections =
+      std::to_array<ConfigSection>({{"", true},
+                                    {"ledger", true},
+                                    {"hsm", true},
+                                    {"hsm.issuing", false},
+                                    {"hsm.linking", false},
+                                    {"hsm.standby", false},
+                                    {"recovery", false},
+                                    {"custodians", false, set_custodian},
+                                    {"issue", false},
+                                    {"delete", false},
+                                    {"linking", false},
+                                    {"daemon", false},
+                                    {"log", false},
+                                    {"metrics", false}});
   return sections;
 }
 

@@ -23,10 +23,14 @@ struct ConfigRule {
   Setter set;
 };
 
+// NamedSetter is a Setter for a key that the file's author named.
+using NamedSetter = std::string (*)(std::string_view key, const toml::node&, Settings&);
+
 // ConfigSection is one table of the file.
 struct ConfigSection {
   std::string_view name;
   bool required;
+  NamedSetter set_any = nullptr;  // for keys that have no rule; nullptr: there are no others
 };
 
 [[nodiscard]] std::span<const ConfigRule> config_rules();

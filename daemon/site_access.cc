@@ -55,13 +55,16 @@ hsm::ExpectedKey expected_key(const keystore::KeyRow& row) {
               static_cast<hsm::KeyAlgorithm>(row.algorithm), row.version};
   // A wrap key has no fingerprint: that the data key unwraps is its check.
   if (key.name.purpose != hsm::KeyPurpose::kDataWrap) key.fingerprint = row.fingerprint;
+  // Its destruction may have reached some of the tokens.
+  key.may_be_absent = row.state == keystore::KeyState::kRetired;
   return key;
 }
 
 std::vector<hsm::ExpectedKey> expected_keys(const std::vector<keystore::KeyRow>& rows) {
   std::vector<hsm::ExpectedKey> keys;
   for (const auto& row : rows)
-    if (row.state != keystore::KeyState::kDestroyed) keys.push_back(expected_key(row));
+    if (row.state != keystore::KeyState::kDestroyed && row.state != keystore::KeyState::kMaking)
+      keys.push_back(expected_key(row));
   return keys;
 }
 

@@ -36,8 +36,8 @@ struct OpenLedger {
 [[nodiscard]] std::vector<hsm::TokenRole> configured_roles(const Settings& settings);
 [[nodiscard]] const char* role_name(hsm::TokenRole role);
 
-// expected_key is a row of the registry as the token must have it; expected_keys leaves out those
-// that were destroyed.
+// expected_key is a row of the registry as the token must have it; a retired key may be absent.
+// expected_keys leaves out those that were destroyed, or are still being made.
 [[nodiscard]] hsm::ExpectedKey expected_key(const keystore::KeyRow& row);
 [[nodiscard]] std::vector<hsm::ExpectedKey> expected_keys(
     const std::vector<keystore::KeyRow>& rows);

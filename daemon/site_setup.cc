@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "daemon/build_directory.h"
 #include "daemon/embedded_tokens.h"
+#include "daemon/key_making.h"
 #include "daemon/link_usage.h"
 #include "engine/methods.h"
 #include "hsm/ceremony.h"
@@ -22,20 +23,6 @@ namespace {
 
 using hsm::KeyAlgorithm;
 using hsm::KeyPurpose;
-
-// kFirstKeys is what a site has from its first day.
-constexpr std::array<hsm::KeyName, 10> kFirstKeys = {{
-    {KeyPurpose::kLinkage, KeyAlgorithm::kAes256, 1},
-    {KeyPurpose::kLinkage, KeyAlgorithm::kHmacSha256, 1},
-    {KeyPurpose::kAgency, KeyAlgorithm::kAes256, 1},
-    {KeyPurpose::kAgency, KeyAlgorithm::kHmacSha256, 1},
-    {KeyPurpose::kAgencyXtsData, KeyAlgorithm::kAes256, 1},
-    {KeyPurpose::kAgencyXtsTweak, KeyAlgorithm::kAes256, 1},
-    {KeyPurpose::kRecord, KeyAlgorithm::kAes256, 1},
-    {KeyPurpose::kRecord, KeyAlgorithm::kHmacSha256, 1},
-    {KeyPurpose::kDataWrap, KeyAlgorithm::kAes256, 1},
-    {KeyPurpose::kJournal, KeyAlgorithm::kEcP256, 1},
-}};
 
 constexpr std::string_view kRecoveryReadme =
     "This directory holds what is needed to rebuild the tokens when all of them are lost.\n"
@@ -69,9 +56,8 @@ class SiteBuilder {
     std::vector<hsm::CeremonyTarget> targets;
     for (const auto& token : tokens_) targets.push_back({token, {}});
     targets.front().so_pin_file = so_pin_file_;
-    FUGO_ASSIGN(ceremony_,
-                hsm::run_ceremony(targets, {kFirstKeys.begin(), kFirstKeys.end()}, recovery_key_,
-                                  home_ / "recovery/recovery-package.json"));
+    FUGO_ASSIGN(ceremony_, hsm::run_ceremony(targets, first_keys(), recovery_key_,
+                                             home_ / "recovery/recovery-package.json"));
     if (!embedded())
       applied_ = "the keys of version 1 that were made are in the tokens: remove them there";
     FUGO_TRY(create_ledger());
@@ -209,7 +195,15 @@ class SiteBuilder {
                           quoted(pin));
       if (embedded())
         text += fmt::format("softhsm_conf = {}\n", quoted("tokens/" + name + "/softhsm2.conf"));
+      if (kSetupRoles[i].role == hsm::TokenRole::kIssuing)
+        text += fmt::format("so_pin_file = {}\n",
+                            quoted(embedded() ? "tokens/issuing/so-pin" : so_pin_file_.string()));
     }
+    // Only whoever has the issuing token makes keys.
+    if (issuing)
+      text += fmt::format("\n[recovery]\npublic_key = {}\npackage_directory = \"recovery\"\n",
+                          quoted(options_.recovery_key.empty() ? "recovery/recovery-public.pem"
+                                                               : recovery_key_.string()));
     return text;
   }
 
@@ -267,7 +261,7 @@ Result<SetupReport> set_up_site(const SetupOptions& options, std::string& applie
   FUGO_TRY(built);
   FUGO_TRY(build.publish());
   return SetupReport{build.target(), options.tokens.empty(), options.recovery_key.empty(),
-                     kFirstKeys.size(), group.has_value()};
+                     first_keys().size(), group.has_value()};
 }
 
 }  // namespace fugo::daemon

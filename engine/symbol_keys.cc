@@ -39,7 +39,11 @@ hsm::KeyName name_of(const keystore::KeyRow& row) {
           row.version};
 }
 
-bool is_alive(const keystore::KeyRow& row) { return row.state != keystore::KeyState::kDestroyed; }
+// Nothing is made with a key that is retired, and tokens may have lost it.
+bool is_alive(const keystore::KeyRow& row) {
+  return row.state != keystore::KeyState::kDestroyed && row.state != keystore::KeyState::kRetired &&
+         row.state != keystore::KeyState::kMaking;
+}
 
 // An XTS pair of equal keys would be a different, weaker mode; fingerprints tell, since both are
 // the encryption of the same block.

@@ -15,9 +15,10 @@ namespace fugo::engine {
 // Constant after open, so thread-safe.
 class SymbolKeys {
  public:
-  // open finds each row's key, unless it is destroyed or the role does not have it, with its
-  // attributes and fingerprint checked. kRefused when the two keys of an XTS pair are equal
-  // (IEEE 1619 clause 5.1: Key1 and Key2); else errors as those of hsm::Token::find_key.
+  // open finds each row's key, unless it is retired, destroyed or still being made, or the role
+  // does not have it, with its attributes and fingerprint checked. kRefused when the two keys of an
+  // XTS pair are equal (IEEE 1619 clause 5.1: Key1 and Key2); else errors as those of
+  // hsm::Token::find_key.
   [[nodiscard]] static Result<SymbolKeys> open(hsm::Token& token,
                                                std::span<const keystore::KeyRow> rows);
 

@@ -30,6 +30,8 @@ class Ceremony {
   Status prepare();
   Status deliver(const SourceKeys& made);
   Status check(const SourceKeys& made);
+  // remove goes on after an error and returns the first.
+  Status remove(CeremonySite& site) const;
 
   const std::vector<CeremonyTarget>& targets_;
   const std::vector<KeyName>& names_;
@@ -92,13 +94,18 @@ Result<CeremonyResult> Ceremony::run(const RsaPublicKey& recovery_key,
                         std::move(made.journal_public_key)};
 }
 
+Status Ceremony::remove(CeremonySite& site) const {
+  Status keys = site.remove(names_);
+  Status own = site.remove_ceremony_keys();
+  return keys ? own : keys;
+}
+
 void Ceremony::undo(Error& why, const std::filesystem::path& package) {
   std::error_code ignored;
   if (package_written_) std::filesystem::remove(package, ignored);
   for (std::size_t i = 0; i < begun_; ++i) {
     auto site = CeremonySite::open(targets_[i].settings);
-    const Status removed =
-        site ? site->remove(names_, label_) : Status(tl::unexpected<Error>(site.error()));
+    const Status removed = site ? remove(*site) : Status(tl::unexpected<Error>(site.error()));
     if (!removed)
       why.hint += (why.hint.empty() ? "" : "; ") + std::string("and objects may be left in ") +
                   targets_[i].settings.uri + ": " + removed.error().message();
@@ -133,10 +140,19 @@ Result<CeremonyResult> run_ceremony(const std::vector<CeremonyTarget>& targets,
   std::array<std::uint8_t, 8> random{};
   if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
     return fail_errno("cannot get random bytes", "getrandom", errno);
-  Ceremony ceremony(targets, names, "fugo-ceremony-" + hex(random));
+  Ceremony ceremony(targets, names, std::string(kCeremonyLabel) + hex(random));
   auto done = ceremony.run(recovery_key, recovery_package);
   if (!done) ceremony.undo(done.error(), recovery_package);
   return done;
+}
+
+Result<std::string> destroy_keys(const TokenSettings& token, const std::vector<KeyName>& names) {
+  FUGO_ASSIGN(auto site, CeremonySite::open(token));
+  Status removed = site.remove_ceremony_keys();
+  if (const Status keys = site.remove(names); removed && !keys) removed = keys;
+  FUGO_TRY(removed);
+  FUGO_TRY(site.check_all_absent(names));
+  return site.description();
 }
 
 }  // namespace fugo::hsm

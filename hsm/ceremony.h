@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -36,6 +37,9 @@ struct CeremonyResult {
   std::vector<std::uint8_t> journal_public_key;
 };
 
+// kCeremonyLabel begins the label of every one-ceremony key; a random part follows.
+inline constexpr std::string_view kCeremonyLabel = "fugo-ceremony-";
+
 // run_ceremony makes the keys `names` in the first target, and leaves each in every target whose
 // role has it, with exactly the attributes of its placement; with a kDataWrap key among them it
 // makes a new ledger data key too. All of them, the data key included, are wrapped to the RSA
@@ -48,5 +52,12 @@ struct CeremonyResult {
                                                   const std::vector<KeyName>& names,
                                                   const std::filesystem::path& recovery_public_key,
                                                   const std::filesystem::path& recovery_package);
+
+// destroy_keys destroys in one token every object that has the label or the id of one of `names`,
+// and every one-ceremony key, which only a ceremony that died leaves behind; then it looks again
+// that all are absent. What is not there is fine. Gives the token's description. No Token of
+// another configuration of the module may be alive, and no ceremony may be at work.
+[[nodiscard]] Result<std::string> destroy_keys(const TokenSettings& token,
+                                               const std::vector<KeyName>& names);
 
 }  // namespace fugo::hsm

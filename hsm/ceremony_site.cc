@@ -77,6 +77,7 @@ Result<CeremonySite> CeremonySite::open(const TokenSettings& settings) {
   FUGO_ASSIGN(site.module_, Module::open(settings.module, settings.softhsm_conf));
   FUGO_ASSIGN(const auto found, find_token(*site.module_, settings.uri));
   site.slot_ = found.slot;
+  site.description_ = describe(found.info);
   FUGO_ASSIGN(site.session_, Session::open(site.module_, site.slot_, Session::Access::kReadWrite));
   FUGO_TRY(site.session_.login(CKU_USER, pin));
   return site;
@@ -189,7 +190,7 @@ Status CeremonySite::destroy_all(Template& wanted) {
   return {};
 }
 
-Status CeremonySite::remove(const std::vector<KeyName>& names, const std::string& label) {
+Status CeremonySite::remove(const std::vector<KeyName>& names) {
   Status first;
   const auto note = [&](Status done) {
     if (!done && first) first = std::move(done);
@@ -202,9 +203,22 @@ Status CeremonySite::remove(const std::vector<KeyName>& names, const std::string
     note(destroy_all(by_label));
     note(destroy_all(by_id));
   }
-  Template ceremony_key;
-  ceremony_key.bytes(CKA_LABEL, as_bytes(label));
-  note(destroy_all(ceremony_key));
+  return first;
+}
+
+Status CeremonySite::remove_ceremony_keys() {
+  Template wanted;
+  wanted.number(CKA_CLASS, CKO_PRIVATE_KEY).number(CKA_KEY_TYPE, CKK_RSA);
+  FUGO_ASSIGN(const auto found, find_objects(session_.functions(), session_.handle(), wanted));
+  Status first;
+  for (const CK_OBJECT_HANDLE object : found) {
+    const auto label = read_attribute(session_.functions(), session_.handle(), object, CKA_LABEL);
+    if (!label || std::string_view(reinterpret_cast<const char*>(label->data()), label->size())
+                          .substr(0, kCeremonyLabel.size()) != kCeremonyLabel)
+      continue;
+    const CK_RV rv = session_.functions()->C_DestroyObject(session_.handle(), object);
+    if (rv != CKR_OK && first) first = fail_rv(rv, "C_DestroyObject");
+  }
   return first;
 }
 

@@ -53,9 +53,13 @@ class CeremonySite {
   // receive unwraps a delivery into the token and destroys the ceremony key.
   [[nodiscard]] Status receive(const Delivery& delivery, const std::string& label);
 
-  // remove destroys every object of the names and the label; it goes on after an error and
-  // returns the first.
-  [[nodiscard]] Status remove(const std::vector<KeyName>& names, const std::string& label);
+  // remove destroys every object of the names; remove_ceremony_keys every private key whose label
+  // begins as kCeremonyLabel. Both go on after an error and return the first.
+  [[nodiscard]] Status remove(const std::vector<KeyName>& names);
+  [[nodiscard]] Status remove_ceremony_keys();
+
+  // description names the token for a person.
+  [[nodiscard]] const std::string& description() const { return description_; }
 
  private:
   [[nodiscard]] Status destroy_all(Template& wanted);
@@ -67,6 +71,7 @@ class CeremonySite {
   TokenRole role_ = TokenRole::kIssuing;
   std::shared_ptr<Module> module_;
   CK_SLOT_ID slot_ = 0;
+  std::string description_;
   Session session_;
 };
 

@@ -50,7 +50,8 @@ struct Key {
 // ExpectedKey is a key of the registry; without a fingerprint only its attributes are checked.
 struct ExpectedKey {
   KeyName name;
-  std::optional<Block> fingerprint;
+  std::optional<Block> fingerprint = std::nullopt;
+  bool may_be_absent = false;  // a token that does not have it is as good
 };
 
 // Fill writes the input blocks of items [first, first + blocks.size()); Drain takes the outputs.

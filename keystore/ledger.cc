@@ -81,6 +81,10 @@ Result<UniqueFd> take_writer_lock(const fs::path& directory) {
   return take_lock(directory, kWriterLock, "another process has the ledger open for writing");
 }
 
+Result<UniqueFd> take_keys_lock(const fs::path& directory) {
+  return take_lock(directory, "keys.lock", "another process makes or destroys keys");
+}
+
 Result<StoredHeader> load_header(const std::shared_ptr<Environment>& environment) {
   FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(environment));
   FUGO_ASSIGN(const auto stored, transaction->get(RowKey(Table::kHeader).bytes()));

@@ -83,6 +83,11 @@ class Update {
   [[nodiscard]] virtual LedgerState& state() = 0;
   // put_agency: kRefused when another agency has this code or one of these parameters.
   [[nodiscard]] virtual Status put_agency(const Agency& agency) = 0;  // number 0: a new one
+  // put_key: kRefused for a new key that is neither being made nor pending (but in create), for a
+  // row that differs from the stored one in more than its state (a version is never used again; a
+  // key that is being made has only its label yet), and for a step between states other than
+  // making -> pending, destroyed; pending -> active, retired; active -> accepting, retired, chain;
+  // accepting -> retired, chain; chain -> retired; retired -> destroyed.
   [[nodiscard]] virtual Status put_key(const KeyRow& key) = 0;
   [[nodiscard]] virtual Status put_generation(const GenerationRow& row) = 0;
   // put_job: number 0 is a new job (the number is given and returned). The id must be new then.

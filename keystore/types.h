@@ -101,7 +101,8 @@ enum class KeyState : std::uint8_t {
   kAccepting = 3,
   kRetired = 4,
   kDestroyed = 5,
-  kChain = 6
+  kChain = 6,   // an old linkage key that people still start from
+  kMaking = 7,  // its ceremony is under way, or died: no more is known of it than its name
 };
 
 // KeyRow is one key version in the registry; purpose and algorithm are hsm::KeyPurpose and
@@ -114,7 +115,9 @@ struct KeyRow {
   Block fingerprint;
   std::string label;
   std::int64_t created = 0;
-  std::vector<std::uint8_t> public_key;  // of a signing key, else empty
+  // Of a signing key its CKA_EC_POINT; of a wrap key that was made for an existing ledger the new
+  // data key, wrapped by it; else empty.
+  std::vector<std::uint8_t> public_key;
   friend bool operator==(const KeyRow&, const KeyRow&) = default;
 };
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -60,6 +61,9 @@ class SmallRowUpdate final : public Update {
   [[nodiscard]] Status erase_patches(PersonId id);
 
  private:
+  // check_key is put_key's rules.
+  [[nodiscard]] Status check_key(const std::optional<KeyRow>& stored, const KeyRow& key) const;
+
   SmallRowUpdate(std::unique_ptr<WriteTransaction> transaction,
                  std::shared_ptr<const Sealer> sealer)
       : transaction_(std::move(transaction)),

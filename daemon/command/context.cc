@@ -22,12 +22,13 @@ struct CodeRow {
   ErrorCode code;
   ExitCode exit_code;
 };
-constexpr std::array<CodeRow, 6> kCodes = {{
+constexpr std::array<CodeRow, 7> kCodes = {{
     {ErrorCode::kRefused, ExitCode::kFailed},
     {ErrorCode::kIo, ExitCode::kFailed},
     {ErrorCode::kUsage, ExitCode::kUsage},
     {ErrorCode::kHsm, ExitCode::kHsm},
     {ErrorCode::kDamaged, ExitCode::kDamaged},
+    {ErrorCode::kStale, ExitCode::kFailed},
     {ErrorCode::kInternal, ExitCode::kFailed},
 }};
 

@@ -21,8 +21,8 @@ const char* state_name(keystore::AgencyState state) {
 }
 
 const char* state_name(keystore::KeyState state) {
-  constexpr std::array<const char*, 7> kWords = {"unknown", "pending",   "active", "accepting",
-                                                 "retired", "destroyed", "chain"};
+  constexpr std::array<const char*, 8> kWords = {"unknown", "pending",   "active", "accepting",
+                                                 "retired", "destroyed", "chain",  "making"};
   return word(kWords, state);
 }
 

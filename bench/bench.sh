@@ -1,27 +1,29 @@
 #!/usr/bin/env bash
 # Measures the parts, the whole program and PostgreSQL side by side, and writes a report.
 #
-#   bench/bench.sh BUILD_DIR [--rows N] [--p3] [--link] [--link-site DIR] [--no-postgres]
+#   bench/bench.sh BUILD_DIR [--rows N] [--p3] [--link] [--link-site DIR] [--regenerate] [--no-postgres]
 #                            [--no-daemon] [--save]
 #
 # Results: BUILD_DIR/bench/report.json and report.md; --save copies the latter to
 # docs/performance.md. --link adds linking over 20 million residents with 12 agencies each (10 more
-# minutes, 8 GB), --link-site the same over a site that bench/link.sh made before. --p3 adds batches into ledgers of 10 and 100 million (10 more minutes, 30 GB
+# minutes, 8 GB), --link-site the same over a site that bench/link.sh made before, --regenerate the
+# regeneration of that site's linkage key as well (10 more minutes, 30 GB). --p3 adds batches into ledgers of 10 and 100 million (10 more minutes, 30 GB
 # of disk). Needs a release build of fugo, fugo_bench and fugo-testdata, jq and PostgreSQL 15.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 
-build=${1:?usage: bench.sh BUILD_DIR [--rows N] [--p3] [--link] [--link-site DIR] [--no-postgres] [--no-daemon] [--save]}
+build=${1:?usage: bench.sh BUILD_DIR [--rows N] [--p3] [--link] [--link-site DIR] [--regenerate] [--no-postgres] [--no-daemon] [--save]}
 build=$(cd "$build" && pwd)
 shift
-rows=10000000 p3=0 postgres=1 daemon=1 save=0 link=0 link_site=
+rows=10000000 p3=0 postgres=1 daemon=1 save=0 link=0 link_site= regenerate=0
 while (($#)); do
   case $1 in
     --rows) rows=$2 && shift ;;
     --p3) p3=1 ;;
     --link) link=1 ;;
     --link-site) link=1 link_site=$2 && shift ;;
+    --regenerate) link=1 regenerate=1 ;;
     --no-postgres) postgres=0 ;;
     --no-daemon) daemon=0 ;;
     --save) save=1 ;;
@@ -169,6 +171,10 @@ if ((link)); then
   rm -rf "$out/site"
   "$here/link.sh" "$build" "$out/link" "$out/agencies.csv" ${link_site:+--site "$link_site"} \
     > "$results/link.json"
+  if ((regenerate)); then
+    "$here/regenerate.sh" "$build" "$out/regenerate" "${link_site:-$out/link/site}" \
+      > "$results/regenerate.json"
+  fi
   rm -rf "$out/link"
 fi
 

@@ -17,6 +17,7 @@ def median: sort | .[length / 2 | floor];
     postgres: $postgres,
     daemon: $daemon,
     link: $link,
+    regenerate: $regenerate,
     ratios: {
       P1_of_raw_1: ($rates["symbols/derive/threads:1"].blocks_per_second
                     / $rates["token/C_Encrypt/kib:256/threads:1"].items_per_second),

@@ -20,5 +20,6 @@ jq -n --slurpfile machine "$results/machine.json" --slurpfile parts "$results/pa
   --slurpfile first "$results/first.json" --slurpfile second "$results/second.json" \
   --slurpfile verify "$results/verify.json" --argjson postgres "$(optional postgres)" \
   --argjson daemon "$(optional daemon)" \
-  --argjson link "$(optional link)" --argjson p3 "$(batches)" -f "$here/report.jq" > "$out/report.json"
+  --argjson link "$(optional link)" --argjson regenerate "$(optional regenerate)" \
+  --argjson p3 "$(batches)" -f "$here/report.jq" > "$out/report.json"
 jq -r -f "$here/report_md.jq" "$out/report.json" > "$out/report.md"

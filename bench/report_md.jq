@@ -4,6 +4,7 @@ def group: tostring | explode | reverse | [range(0; length; 3) as $i | .[$i:$i +
   | reverse | map(implode) | join(",");
 def per_second: round | group;
 def millions: . / 1e6 | round_to(1) | tostring | . + " M/s";
+def gb: . / 1e9 | round_to(2) | tostring + " GB";
 def mib: . / 1048576 | round | group | . + " MiB";
 def verdict(ok): if ok then "met" else "**not met**" end;
 def rate(name): .parts[name].items_per_second;
@@ -34,6 +35,25 @@ gave \(l.one_way.batch.per_second | group) links a second, one of `xts-aes256` \
 What bounds single calls of many threads: on 64 threads a run answers about \(l.one_way.singles[-1].links_a_run // 0) links, and the token takes
 a few microseconds of it. The rest is the operating system: each caller sleeps and is woken, which on
 two cores of a virtual machine takes about two microseconds each on either side.
+";
+def regenerate_bar(g): "
+| P6: new linkage key for \(g.people | group) people: every one of \(g.symbols | group) symbols, in mapping files | at most 180 s | \(g.run.wall_seconds) s | \(verdict(g.run.wall_seconds <= 180)) |";
+
+def regenerate_section(g): "
+## Regeneration
+
+The linkage key of \(g.people | group) people with \(g.symbols | group) symbols is made anew (`fugo regenerate`):
+\(g.files) mapping files, and the record aliases.
+
+| step | seconds | memory beyond mapped files | ledger on disk | mapping files | record aliases |
+| --- | --- | --- | --- | --- | --- |
+| before | | | \(g.ledger_bytes_before | gb) | | |
+" + ([["plan, with its keys", g.plan], ["run: people, symbols, files", g.run],
+      ["commit: read through, checked, switched", g.commit],
+      ["finish: everything written anew under new keys", g.finish]]
+     | map("| \(.[0]) | \(.[1].wall_seconds) | \(.[1].anonymous_bytes_peak | mib) | \(.[1].ledger_bytes | gb) | \(.[1].mapping_bytes | gb) | \(.[1].record_bytes | gb) |\n") | join(""))
+  + "
+`fugo verify` of the finished ledger took \(g.verify_seconds) s.
 ";
 def minutes_for(n): n / . / 60 | round_to(1);
 
@@ -69,7 +89,7 @@ point: they were measured side by side, while rates differ from machine to machi
 | P2: `fugo issue` of \($first.rows | group) residents, against PostgreSQL\(if $r.postgres.rows != $first.rows then " (rate of \($r.postgres.rows | group) residents)" else "" end) | at least 10 × | \($r.ratios.P2 | round_to(1)) × | \(verdict($r.ratios.P2 >= 10)) |" else "" end)
 + (if $r.P3 then "
 | P3: a request into \($r.P3.sizes[1].people | group) people, against one into \($r.P3.sizes[0].people | group) | at most 1.5 × | \($r.P3.ratio | round_to(2)) × | \(verdict($r.P3.ratio <= 1.5)) |" else "" end)
-+ "\(if $r.link then link_bars($r.link) else "" end)
++ "\(if $r.link then link_bars($r.link) else "" end)\(if $r.regenerate then regenerate_bar($r.regenerate) else "" end)
 | P7: ledger on disk, bytes a resident | at most 110 | \($r.P7.bytes_a_resident | round_to(1)) | \(verdict($r.P7.bytes_a_resident <= 110)) |
 | P7: ledger on disk, bytes an issuance | at most 12 | \($r.P7.bytes_an_issuance | round_to(1)) | \(verdict($r.P7.bytes_an_issuance <= 12)) |
 | P8: resident memory of one batch, beyond mapped files | at most 2 GiB | \($r.P8.anonymous_bytes_peak | mib) | \(verdict($r.P8.anonymous_bytes_peak <= 2147483648)) |
@@ -130,6 +150,7 @@ the token.
 Idle, `fugod` took \($r.daemon.idle_cpu_part * 100 | round_to(3)) % of one core.
 " else "" end)
 + (if $r.link then link_section($r.link) else "" end)
++ (if $r.regenerate then regenerate_section($r.regenerate) else "" end)
 + "
 ## The parts
 

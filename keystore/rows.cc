@@ -188,6 +188,7 @@ void fields(Codec& codec, Row& row) {
   codec.text("output_directory", row.output_directory, 4096);
   codec.number("people_done", row.people_done, 0, kNoPerson);
   codec.number("people_made", row.people_made, 0, kAny64);
+  codec.number("people_rebased", row.people_rebased, 0, kAny64);
   codec.number("symbols_mapped", row.symbols_mapped, 0, kAny64);
   codec.number("records_mapped", row.records_mapped, 0, kAny64);
   codec.flag("reject_old", row.reject_old);

@@ -255,6 +255,7 @@ struct RunRow {
   // Progress.
   PersonId people_done = 0;       // ids below are in the new generation
   std::uint64_t people_made = 0;  // linkage symbols made for those who are not deleted
+  std::uint64_t people_rebased = 0;  // of them, made afresh from resident codes
   std::uint64_t symbols_mapped = 0, records_mapped = 0;
   bool reject_old = false;
   SegmentNumber last_segment = kNoSegment;  // of the old generation, set by the commit

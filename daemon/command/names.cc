@@ -32,6 +32,12 @@ const char* state_name(keystore::JobState state) {
   return word(kWords, state);
 }
 
+const char* state_name(keystore::RunState state) {
+  constexpr std::array<const char*, 8> kWords = {"unknown", "planning",  "planned",  "running",
+                                                 "ready",   "committed", "finished", "aborted"};
+  return word(kWords, state);
+}
+
 const char* kind_name(keystore::JobKind kind) {
   constexpr std::array<const char*, 4> kWords = {"unknown", "issue", "change", "delete"};
   return word(kWords, kind);

@@ -15,6 +15,7 @@
 #include "daemon/jobs/job_control.h"
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
+#include "engine/regenerate/run_plan.h"
 
 namespace fugo::daemon {
 namespace {
@@ -151,6 +152,24 @@ Json held_document(const std::vector<keystore::JobRow>& jobs) {
   return held;
 }
 
+// The unfinished regeneration, or null.
+Json regeneration_document(const keystore::Ledger& ledger, const keystore::LedgerState& state) {
+  if (state.open_run == 0) return nullptr;
+  const auto run = engine::find_run(ledger, "");
+  if (!run) return nullptr;  // it was ended meanwhile
+  return {{"run", run->id},
+          {"state", state_name(run->state)},
+          {"what", engine::what_names(run->what)},
+          {"from", run->from},
+          {"to", run->to}};
+}
+
+std::string regeneration_text(const Json& document) {
+  if (document.is_null()) return {};
+  return fmt::format("regeneration    {} is {}: {}\n", document["run"].get<std::string>(),
+                     document["state"].get<std::string>(), document["what"].get<std::string>());
+}
+
 Result<Outcome> describe(engine::Site& site, const Settings& settings, std::uint64_t last,
                          bool daemon_runs) {
   FUGO_ASSIGN(const auto view, look(site.ledger()));
@@ -174,6 +193,7 @@ Result<Outcome> describe(engine::Site& site, const Settings& settings, std::uint
                       {"bytes", use.bytes},
                       {"free_bytes", use.free_bytes},
                       {"open_job", view.open_job.empty() ? Json(nullptr) : Json(view.open_job)},
+                      {"regeneration", regeneration_document(site.ledger(), state)},
                       {"frozen", {{"issue", state.freeze_issue}, {"link", state.freeze_link}}},
                       {"held", held_document(view.jobs)},
                       {"jobs", jobs_document(view.jobs, first)}};
@@ -186,6 +206,7 @@ Result<Outcome> describe(engine::Site& site, const Settings& settings, std::uint
       grouped(state.issuances), grouped(site.agencies().size()), site.active_generation().number,
       site.token().description(), mebibytes(use.bytes), use.files, mebibytes(use.free_bytes),
       open_job_text(view.jobs, view.open_job, daemon_runs));
+  outcome.text += regeneration_text(outcome.document["regeneration"]);
   outcome.text += frozen_text(state) + waiting_jobs(view.jobs);
   if (first < view.jobs.size()) outcome.text += "\n" + job_table(view.jobs, first);
   return outcome;

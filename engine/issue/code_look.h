@@ -28,6 +28,11 @@ class CodeLook {
   // look gives one state a code, by the ledger as it is now; the span lasts until the next call.
   [[nodiscard]] Result<std::span<const CodeState>> look(std::span<const std::uint64_t> codes);
 
+  // people are whom the last look found, one a code: kNoPerson where there is nobody.
+  [[nodiscard]] std::span<const keystore::PersonId> people() const {
+    return std::span(columns_.ids).first(states_.size());
+  }
+
  private:
   explicit CodeLook(Site& site) : site_(&site) {}
 

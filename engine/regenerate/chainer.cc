@@ -32,13 +32,26 @@ Result<std::unique_ptr<Chainer>> Chainer::create(Site& site, keystore::Staging& 
 }
 
 Status Chainer::run(keystore::RunRow& run, const RunProgress& progress) {
+  rebaser_ = nullptr;
+  return work_until(run, keystore::kNoPerson, progress);
+}
+
+Status Chainer::rebase(keystore::RunRow& run, const Rebaser& rebaser, const RunProgress& progress) {
+  rebaser_ = &rebaser;
+  Status done = work_until(run, rebaser.end(), progress);
+  rebaser_ = nullptr;
+  return done;
+}
+
+Status Chainer::work_until(keystore::RunRow& run, PersonId end, const RunProgress& progress) {
   for (;;) {
     FUGO_ASSIGN(const auto state, site_.ledger().state());
     FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
     const PersonId people = state.next_person;  // the snapshot may be newer, never older
     if (progress) FUGO_TRY(progress(run.people_done, people));
-    if (run.people_done >= people) return {};
-    const auto count = std::min<std::size_t>(kPiece, people - run.people_done);
+    const PersonId last = std::min(people, end);
+    if (run.people_done >= last) return {};
+    const auto count = std::min<std::size_t>(kPiece, last - run.people_done);
     keystore::RunRow after = run;
     after.people_done += static_cast<PersonId>(count);
     const Status made = make_piece(*snapshot, after, state.deleted_people, count);
@@ -46,6 +59,7 @@ Status Chainer::run(keystore::RunRow& run, const RunProgress& progress) {
     FUGO_TRY(made);
     run.people_done = after.people_done;
     run.people_made += alive_.size();
+    run.people_rebased += rebased_;
   }
 }
 
@@ -59,8 +73,10 @@ Status Chainer::make_piece(const keystore::Snapshot& snapshot, keystore::RunRow 
                                  people_.span().subspan(from, to - from));
                            }));
   FUGO_TRY(chain(count));
+  start_afresh(first);
   FUGO_TRY(make_index(snapshot, first));
   run.people_made += alive_.size();
+  run.people_rebased += rebased_;
   return staging_.add_people(
       {run, to_.linkage_generation, first, people_.span().first(count), index_, deleted_people});
 }
@@ -83,6 +99,21 @@ Status Chainer::chain(std::size_t count) {
     person.method = to_.linkage_method;
   }
   return {};
+}
+
+// Those whom the rebaser knows get what their code makes, in place of the chain.
+void Chainer::start_afresh(PersonId first) {
+  rebased_ = 0;
+  if (rebaser_ == nullptr) return;
+  for (std::size_t i = 0; i < alive_.size(); ++i) {
+    if (!rebaser_->find(first + alive_[i], symbols_[i], checks_[i])) continue;
+    PersonRecord& person = people_[alive_[i]];
+    person.linkage_symbol = symbols_[i];
+    person.check_value = checks_[i];
+    person.counter = 0;
+    person.start = to_.linkage_generation;
+    ++rebased_;
+  }
 }
 
 Status Chainer::make_index(const keystore::Snapshot& snapshot, PersonId first) {

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "engine/issue/sorting.h"
+#include "engine/regenerate/rebaser.h"
 #include "engine/site.h"
 #include "keystore/staging.h"
 
@@ -33,9 +34,17 @@ class Chainer {
   // commit. kRefused when two people would share a linkage symbol.
   [[nodiscard]] Status run(keystore::RunRow& run, const RunProgress& progress);
 
+  // rebase does it with a rebaser's people, up to the end of its range: whoever it knows starts
+  // afresh.
+  [[nodiscard]] Status rebase(keystore::RunRow& run, const Rebaser& rebaser,
+                              const RunProgress& progress);
+
  private:
   Chainer(Site& site, keystore::Staging& staging, const keystore::GenerationRow& to)
       : site_(site), staging_(staging), to_(to) {}
+  [[nodiscard]] Status work_until(keystore::RunRow& run, keystore::PersonId end,
+                                  const RunProgress& progress);
+  void start_afresh(keystore::PersonId first);
   [[nodiscard]] Status make_piece(const keystore::Snapshot& snapshot, keystore::RunRow run,
                                   keystore::PersonId deleted_people, std::size_t count);
   [[nodiscard]] Status chain(std::size_t count);
@@ -45,6 +54,8 @@ class Chainer {
   Site& site_;
   keystore::Staging& staging_;
   const keystore::GenerationRow to_;
+  const Rebaser* rebaser_ = nullptr;  // of the call
+  std::uint64_t rebased_ = 0;         // in the piece
   SecretArray<keystore::PersonRecord> people_;
   // Of those in the piece who are not deleted: their position, and what is chained.
   std::vector<std::uint32_t> alive_;

@@ -1,0 +1,47 @@
+// Delivery: all resident codes again, as request files of kind issue.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/files/agency_table.h"
+#include "daemon/files/request.h"
+#include "engine/site.h"
+
+namespace fugo::daemon {
+
+// Delivery is request files that are read for their resident codes alone: nothing is issued by
+// them, and they stay where they are. Each is looked at whole before anything is made, by the rules
+// of every request; rows that those reject are counted and left out.
+class Delivery {
+ public:
+  static constexpr std::uint32_t kRowsAtOnce = 1U << 20U;
+
+  [[nodiscard]] static Result<std::unique_ptr<Delivery>> open(
+      engine::Site& site, const std::vector<std::filesystem::path>& files, bool check_digits,
+      const std::filesystem::path& temporary_directory);
+
+  // for_each_code gives all codes, at most kRowsAtOnce at a time; it can be called again.
+  using TakeCodes = std::function<Status(std::span<const std::uint64_t> codes)>;
+  [[nodiscard]] Status for_each_code(const TakeCodes& take);
+
+  [[nodiscard]] std::uint64_t rejected() const { return rejected_; }
+
+ private:
+  Delivery() = default;
+  struct File {
+    std::unique_ptr<Request> request;
+    Survey survey;
+  };
+  AgencyTable agencies_;
+  RowRules rules_;
+  std::vector<File> files_;
+  std::uint64_t rejected_ = 0;
+};
+
+}  // namespace fugo::daemon

@@ -1,0 +1,197 @@
+#include "daemon/regenerate/mapping_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "daemon/files/answer_folder.h"
+#include "engine/regenerate/run_plan.h"
+
+namespace fugo::daemon {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kRowsAtOnce = 64;  // agencies of one commit
+
+Status write_pair(const engine::MappedPair& pair, AnswerFile& file) {
+  FUGO_ASSIGN(char* const start, file.room(2 * kSymbolTextLength + 2));
+  encode_symbol(pair.old_symbol, start);
+  start[kSymbolTextLength] = ',';
+  encode_symbol(pair.new_symbol, start + kSymbolTextLength + 1);
+  start[2 * kSymbolTextLength + 1] = '\n';
+  file.take(2 * kSymbolTextLength + 2);
+  return {};
+}
+
+fs::path temporary(const fs::path& path) {
+  return path.parent_path() / ("." + path.filename().string() + ".tmp");
+}
+
+Status remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) return fail_errno("cannot remove", path.string(), error.value());
+  return {};
+}
+
+}  // namespace
+
+MappingFolder::MappingFolder(engine::Site& site, const keystore::RunRow& run,
+                             const fs::path& records)
+    : site_(site), run_(run), directory_(run.output_directory), records_(records) {
+  for (const auto& agency : site.agencies()) codes_[agency.number] = agency.code;
+}
+
+Result<std::unique_ptr<MappingFolder>> MappingFolder::open(engine::Site& site,
+                                                           const keystore::RunRow& run,
+                                                           const fs::path& records) {
+  std::unique_ptr<MappingFolder> folder(new MappingFolder(site, run, records));
+  FUGO_TRY(make_directory(folder->directory_));
+  FUGO_TRY(make_directory(records));
+  FUGO_TRY(make_directory(folder->path()));
+  return folder;
+}
+
+fs::path MappingFolder::path() const {
+  const fs::path published = answers_path(directory_, run_.id);
+  std::error_code ignored;
+  return fs::exists(published, ignored) ? published : temporary_answers_path(directory_, run_.id);
+}
+
+fs::path MappingFolder::file_of(keystore::AgencyNumber agency) const {
+  if (agency == 0) return records_ / (run_.id + ".csv");
+  return path() / (codes_.at(agency) + ".csv");
+}
+
+bool MappingFolder::holds(const keystore::RunAgencyRow& row) const {
+  std::error_code error;
+  const auto bytes = fs::file_size(file_of(row.agency), error);
+  return !error && bytes == row.bytes;
+}
+
+Result<MappingFolder::OpenFile> MappingFolder::begin(const engine::MappingPart& part) const {
+  OpenFile open;
+  open.final_path = file_of(part.agency);
+  FUGO_TRY(remove_tree(temporary(open.final_path)));
+  FUGO_ASSIGN(open.file, AnswerFile::create(temporary(open.final_path)));
+  FUGO_TRY(open.file.append(
+      part.agency == 0
+          ? std::string("old_record_symbol,new_record_symbol\n")
+          : fmt::format("#fugo-mapping,version=1,run={},agency={},from={},to={},records={}\n"
+                        "old_symbol,new_symbol\n",
+                        run_.id, codes_.at(part.agency), run_.from, run_.to, part.total)));
+  return open;
+}
+
+Status MappingFolder::take(const engine::MappingPart& part, keystore::PersonId deleted_people) {
+  OpenFile open;
+  if (part.first) {
+    FUGO_ASSIGN(open, begin(part));
+  } else {
+    const std::lock_guard lock(mutex_);
+    open = std::move(open_.extract(part.agency).mapped());
+  }
+  for (std::size_t i = 0; i < part.pairs.size(); ++i) FUGO_TRY(write_pair(part.pair(i), open.file));
+  if (part.last) return end(open, part, deleted_people);
+  const std::lock_guard lock(mutex_);
+  open_.emplace(part.agency, std::move(open));
+  return {};
+}
+
+Status MappingFolder::end(OpenFile& open, const engine::MappingPart& part,
+                          keystore::PersonId deleted_people) {
+  keystore::RunAgencyRow row;
+  row.run = run_.number;
+  row.agency = part.agency;
+  row.symbols = part.total;
+  row.deleted_people = deleted_people;
+  FUGO_ASSIGN(row.sha256, open.file.finish());
+  FUGO_TRY(open.file.sync());
+  const fs::path written = temporary(open.final_path);
+  std::error_code error;
+  row.bytes = fs::file_size(written, error);
+  if (!error) fs::rename(written, open.final_path, error);
+  if (error) return fail_errno("cannot rename", written.string(), error.value());
+  bool many = false;
+  {
+    const std::lock_guard lock(mutex_);
+    ready_.push_back(row);
+    many = ready_.size() >= kRowsAtOnce;
+  }
+  return many ? settle() : Status{};
+}
+
+Status MappingFolder::forget(keystore::RunAgencyRow row, keystore::PersonId deleted_people) {
+  FUGO_TRY(remove_tree(file_of(row.agency)));
+  row.symbols = row.bytes = 0;
+  row.sha256 = {};
+  row.deleted_people = deleted_people;
+  const std::lock_guard lock(mutex_);
+  ready_.push_back(row);
+  return {};
+}
+
+Status MappingFolder::settle() {
+  const std::lock_guard lock(mutex_);
+  if (ready_.empty()) return {};
+  FUGO_TRY(sync_directory(path()));
+  FUGO_TRY(sync_directory(records_));
+  FUGO_ASSIGN(auto update, site_.ledger().begin());
+  for (const auto& row : ready_) FUGO_TRY(update->put_run_agency(row));
+  FUGO_TRY(update->commit());
+  ready_.clear();
+  return {};
+}
+
+Status MappingFolder::publish(const keystore::RunRow& run) {
+  FUGO_ASSIGN(const auto rows, site_.ledger().run_agencies(run.number));
+  auto agencies = nlohmann::ordered_json::object();
+  std::vector<FileNote> notes;
+  std::map<std::string, std::uint64_t> symbols;
+  for (const auto& row : rows) {
+    if (row.symbols == 0) continue;
+    notes.push_back({row.agency == 0 ? records_name(run.id) : codes_.at(row.agency) + ".csv",
+                     row.symbols, row.sha256});
+    if (row.agency != 0) symbols[codes_.at(row.agency)] = row.symbols;
+  }
+  for (const auto& [code, count] : symbols) agencies[code] = {{"symbols", count}};
+  std::sort(notes.begin(), notes.end(),
+            [](const FileNote& a, const FileNote& b) { return a.name < b.name; });
+  const nlohmann::ordered_json summary = {{"format", "fugo-regeneration"},
+                                          {"version", 1},
+                                          {"run", run.id},
+                                          {"what", engine::what_names(run.what)},
+                                          {"environment", site_.ledger().header().environment},
+                                          {"planned", format_time(run.planned)},
+                                          {"from", run.from},
+                                          {"to", run.to},
+                                          {"people", run.people_made},
+                                          {"people_rebased", run.people_rebased},
+                                          {"symbols", run.symbols_mapped},
+                                          {"records", run.records_mapped},
+                                          {"agencies", agencies},
+                                          {"files", file_notes(notes)}};
+  const fs::path folder = path();
+  FUGO_TRY(write_durably(folder / "summary.json", as_bytes(summary.dump(2) + "\n"), 0600));
+  const fs::path published = answers_path(directory_, run_.id);
+  return folder == published ? Status{} : rename_durably(folder, published);
+}
+
+Status remove_mappings(const keystore::RunRow& run, const fs::path& records) {
+  if (run.output_directory.empty()) return {};
+  const fs::path directory = run.output_directory;
+  for (const fs::path& path :
+       {answers_path(directory, run.id), temporary_answers_path(directory, run.id),
+        records / (run.id + ".csv"), records / ("." + run.id + ".csv.tmp")})
+    FUGO_TRY(remove_tree(path));
+  std::error_code ignored;
+  if (fs::exists(directory, ignored)) FUGO_TRY(sync_directory(directory));
+  return fs::exists(records, ignored) ? sync_directory(records) : Status{};
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,67 @@
+// MappingFolder: the files that tell agencies which new symbol stands for which old one.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "daemon/files/answer_file.h"
+#include "engine/regenerate/mapper.h"
+#include "engine/site.h"
+
+namespace fugo::daemon {
+
+// MappingFolder writes DIR/<run>/<agency_code>.csv, and for record symbols RECORDS/<run>.csv. Until
+// publish() the folder is DIR/.<run>.tmp/; afterwards single files are replaced in place. Each file
+// is synced and renamed before the ledger says that it is there. take() is thread-safe.
+class MappingFolder {
+ public:
+  // open makes the folder unless it is there, under either name.
+  [[nodiscard]] static Result<std::unique_ptr<MappingFolder>> open(
+      engine::Site& site, const keystore::RunRow& run, const std::filesystem::path& records);
+
+  // holds tells whether the file that a row of the ledger tells of is there.
+  [[nodiscard]] bool holds(const keystore::RunAgencyRow& row) const;
+
+  // take writes a part of an agency's pairs; see engine::TakePart. `deleted_people` is what the
+  // rows say that the files were made after.
+  [[nodiscard]] Status take(const engine::MappingPart& part, keystore::PersonId deleted_people);
+  // forget removes the file of an agency that has no symbols any more.
+  [[nodiscard]] Status forget(keystore::RunAgencyRow row, keystore::PersonId deleted_people);
+  // settle commits the rows of all files that are complete.
+  [[nodiscard]] Status settle();
+
+  // publish writes summary.json anew and gives the folder its name; repeating it is fine.
+  [[nodiscard]] Status publish(const keystore::RunRow& run);
+  [[nodiscard]] std::filesystem::path path() const;
+
+ private:
+  MappingFolder(engine::Site& site, const keystore::RunRow& run,
+                const std::filesystem::path& records);
+  struct OpenFile {
+    AnswerFile file;
+    std::filesystem::path final_path;
+  };
+  [[nodiscard]] std::filesystem::path file_of(keystore::AgencyNumber agency) const;
+  [[nodiscard]] Result<OpenFile> begin(const engine::MappingPart& part) const;
+  [[nodiscard]] Status end(OpenFile& open, const engine::MappingPart& part,
+                           keystore::PersonId deleted_people);
+
+  engine::Site& site_;
+  const keystore::RunRow run_;
+  const std::filesystem::path directory_, records_;
+  std::map<keystore::AgencyNumber, std::string> codes_;
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::map<keystore::AgencyNumber, OpenFile> open_;  // between parts
+  std::vector<keystore::RunAgencyRow> ready_;        // renamed, not yet committed
+};
+
+// remove_mappings takes away everything that a run has written: it was aborted.
+[[nodiscard]] Status remove_mappings(const keystore::RunRow& run,
+                                     const std::filesystem::path& records);
+
+}  // namespace fugo::daemon

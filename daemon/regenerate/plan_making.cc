@@ -1,0 +1,79 @@
+#include "daemon/regenerate/plan_making.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/key_making.h"
+#include "daemon/site_access.h"
+
+namespace fugo::daemon {
+namespace {
+
+// The keys of a plan that the registry does not know: a ceremony may have left them in tokens.
+Result<std::vector<hsm::KeyName>> unregistered_keys(const keystore::Ledger& ledger,
+                                                    const keystore::RunRow& run) {
+  FUGO_ASSIGN(const auto rows, ledger.key_rows());
+  auto names = engine::keys_of(run);
+  std::erase_if(names, [&](const hsm::KeyName& name) {
+    return std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+      return expected_key(row).name == name && row.state != keystore::KeyState::kMaking;
+    });
+  });
+  return names;
+}
+
+// What a plan that died has left in the tokens is removed, then its row ended.
+Status take_back_broken_plan(const Settings& settings, const keystore::Actor& actor) {
+  keystore::RunRow broken;
+  std::vector<hsm::KeyName> left;
+  {
+    FUGO_ASSIGN(const auto opened,
+                open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
+    FUGO_ASSIGN(const auto state, opened.ledger->state());
+    if (state.open_run == 0) return {};
+    FUGO_ASSIGN(broken, engine::find_run(*opened.ledger, ""));
+    if (broken.state != keystore::RunState::kPlanning) return {};  // begin_plan refuses
+    FUGO_ASSIGN(left, unregistered_keys(*opened.ledger, broken));
+  }
+  FUGO_TRY(remove_keys(settings, left));
+  FUGO_ASSIGN(const auto opened,
+              open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
+  return engine::give_up_plan(*opened.ledger, broken, actor);
+}
+
+Result<engine::RunPlan> begin(const Settings& settings, const engine::RunWish& wish) {
+  FUGO_ASSIGN(const auto opened,
+              open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
+  return engine::begin_plan(*opened.ledger, wish, settings.production());
+}
+
+}  // namespace
+
+Result<keystore::RunRow> make_plan(const Settings& settings, const engine::RunWish& wish,
+                                   const PlanApproval& /*approval*/, std::string& applied) {
+  FUGO_TRY(take_back_broken_plan(settings, wish.actor));
+  FUGO_ASSIGN(auto plan, begin(settings, wish));
+  applied = "the plan was begun: planning again takes it back first";
+  MadeKeys made;
+  if (!plan.keys.to_make.empty()) {
+    FUGO_ASSIGN(made, make_keys(settings, plan.keys.to_make, plan.run.id));
+  }
+  FUGO_ASSIGN(const auto opened,
+              open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
+  return engine::complete_plan(*opened.ledger, *opened.token, std::move(plan), made.rows,
+                               made.wrapped_data_key);
+}
+
+RunEstimate estimate_of(const keystore::RunRow& run) {
+  constexpr double kPeopleASecond = 2e6, kSymbolsASecond = 3e6;
+  constexpr std::uint64_t kPersonBytes = 66, kPairBytes = 56;
+  const bool own_symbols = (run.what & (keystore::kRunLinkage | keystore::kRunRebase)) != 0;
+  const bool records = own_symbols || (run.what & keystore::kRunRecord) != 0;
+  const std::uint64_t pairs = run.planned_symbols + (records ? run.planned_people : 0);
+  const std::uint64_t people = own_symbols ? run.planned_people : 0;
+  return {
+      static_cast<double>(people) / kPeopleASecond + static_cast<double>(pairs) / kSymbolsASecond,
+      people * kPersonBytes + pairs * kPairBytes};
+}
+
+}  // namespace fugo::daemon

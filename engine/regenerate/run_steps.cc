@@ -1,0 +1,338 @@
+#include "engine/regenerate/run_steps.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "engine/regenerate/run_plan.h"
+#include "keystore/verify_content.h"
+
+namespace fugo::engine {
+namespace {
+
+using hsm::KeyPurpose;
+using keystore::GenerationRow;
+using keystore::GenerationState;
+using keystore::KeyRow;
+using keystore::KeyState;
+using keystore::RunRow;
+using keystore::RunState;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kWhere = "regeneration";
+
+std::string hold_reason(const RunRow& run, const std::string& step) {
+  return "regeneration " + run.id + " is being " + step;
+}
+
+// Only what a step of this run froze is thawed by it.
+void thaw(keystore::LedgerState& state, const RunRow& run) {
+  if (state.freeze_issue.starts_with("regeneration " + run.id + " is being "))
+    state.freeze_issue.clear();
+}
+
+Status check_held(const keystore::LedgerState& state, const HeldIssuing& held) {
+  if (state.open_job == 0 && state.next_person == held.next_person &&
+      state.next_segment == held.next_segment && state.deleted_people == held.deleted_people)
+    return {};
+  return fail(ErrorCode::kStale, "the ledger was added to meanwhile", kWhere, "it is tried again");
+}
+
+Status put_key_state(keystore::Update& update, KeyRow key, KeyState state) {
+  if (key.state == state) return {};
+  key.state = state;
+  return update.put_key(key);
+}
+
+bool is_new(const RunRow& run, const KeyRow& key) {
+  return std::any_of(run.new_keys.begin(), run.new_keys.end(), [&](const auto& name) {
+    return name.purpose == key.purpose && name.algorithm == key.algorithm &&
+           name.version == key.version;
+  });
+}
+
+// The run replaces keys of this purpose.
+bool replaces(const RunRow& run, const KeyRow& key) {
+  return std::any_of(run.new_keys.begin(), run.new_keys.end(),
+                     [&](const auto& name) { return name.purpose == key.purpose; });
+}
+
+bool is_wrap(const KeyRow& key) {
+  return key.purpose == static_cast<std::uint8_t>(KeyPurpose::kDataWrap);
+}
+
+// At the commit: the new keys come into use, but for the wrap key, whose time is the finish.
+Status commit_keys(keystore::Update& update, const std::vector<KeyRow>& keys, const RunRow& run) {
+  for (const KeyRow& key : keys) {
+    if (is_wrap(key)) continue;
+    if (is_new(run, key)) FUGO_TRY(put_key_state(update, key, KeyState::kActive));
+    if (is_new(run, key) || !replaces(run, key) || key.state != KeyState::kActive) continue;
+    // People start from an old linkage key for as long as there are such people.
+    const bool linkage = key.purpose == static_cast<std::uint8_t>(KeyPurpose::kLinkage);
+    const KeyState old_state = linkage          ? KeyState::kChain
+                               : run.reject_old ? KeyState::kRetired
+                                                : KeyState::kAccepting;
+    FUGO_TRY(put_key_state(update, key, old_state));
+  }
+  return {};
+}
+
+Status finish_keys(keystore::Update& update, const std::vector<KeyRow>& keys, const RunRow& run) {
+  for (const KeyRow& key : keys) {
+    if (is_new(run, key)) {
+      if (is_wrap(key)) FUGO_TRY(put_key_state(update, key, KeyState::kActive));
+      continue;
+    }
+    if (!replaces(run, key)) continue;
+    if (key.state == KeyState::kAccepting || (is_wrap(key) && key.state == KeyState::kActive))
+      FUGO_TRY(put_key_state(update, key, KeyState::kRetired));
+  }
+  return {};
+}
+
+// The new generation's people, read through and checked; its sums are for the state.
+Status measure(Site& site, const GenerationRow& to, const HeldIssuing& held,
+               const RunProgress& progress, keystore::ContentSums& sums) {
+  FUGO_ASSIGN(const auto snapshot, site.ledger().snapshot());
+  FUGO_ASSIGN(const auto agencies, site.ledger().agencies());
+  FUGO_ASSIGN(const auto segments, site.ledger().segments());
+  FUGO_ASSIGN(const auto state, site.ledger().state());
+  FUGO_TRY(check_held(state, held));
+  const auto keys = site.ledger().keys();
+  const auto digest = site.ledger().content_digest();
+  FUGO_ASSIGN(const auto generations, site.ledger().generations());
+  keystore::VerifyInput input{*snapshot, *keys, *digest, agencies, segments, state, generations};
+  input.generation = to.linkage_generation;
+  FUGO_ASSIGN(const auto findings,
+              keystore::measure_content(input, sums, [&](std::uint64_t done, std::uint64_t total) {
+                if (progress) (void)progress(done, total);
+              }));
+  if (!findings.empty()) return tl::unexpected<Error>(findings.front());
+  if (sums.people == state.next_person && sums.deleted == state.deleted_people &&
+      sums.issuances == state.issuances)
+    return {};
+  return fail(ErrorCode::kDamaged, "the new generation does not hold everybody", kWhere,
+              "abort the run, and run fugo verify");
+}
+
+// Where people start, as it was counted in the new generation: a rebase lets them start afresh.
+Status put_starters(keystore::Update& update, const std::vector<GenerationRow>& generations,
+                    const keystore::ContentSums& sums, GenerationRow& from, GenerationRow& to) {
+  const auto counted = [&](keystore::Generation number) {
+    const auto found = sums.starters.find(number);
+    return found == sums.starters.end() ? std::uint64_t{0} : found->second;
+  };
+  from.starters = counted(from.number);
+  to.starters = counted(to.number);
+  for (GenerationRow row : generations) {
+    if (row.number == from.number || row.number == to.number) continue;
+    if (row.starters == counted(row.number)) continue;
+    row.starters = counted(row.number);
+    FUGO_TRY(update.put_generation(row));
+  }
+  return {};
+}
+
+Result<GenerationRow> generation_of(const std::vector<GenerationRow>& rows,
+                                    keystore::Generation number) {
+  const GenerationRow* row = find_generation(rows, number);
+  if (row == nullptr) return fail(ErrorCode::kDamaged, "a run's generation is missing", kWhere);
+  return *row;
+}
+
+}  // namespace
+
+Result<HeldIssuing> hold_issuing(keystore::Ledger& ledger, const RunRow& run,
+                                 const std::string& step, const keystore::Actor& actor) {
+  FUGO_ASSIGN(auto update, ledger.begin());
+  keystore::LedgerState& state = update->state();
+  if (state.open_job != 0) {
+    FUGO_ASSIGN(const auto job, ledger.job(state.open_job));
+    return fail(
+        ErrorCode::kRefused,
+        "the job " + job.id + " is not finished, and its answers must not change", kWhere,
+        "let it finish, then run this again; fugo freeze issue keeps others from beginning");
+  }
+  const HeldIssuing held{state.next_person, state.next_segment, state.deleted_people};
+  if (!state.freeze_issue.empty()) return held;
+  state.freeze_issue = hold_reason(run, step);
+  FUGO_TRY(update->append_journal(actor, "freeze",
+                                  Json{{"what", "issue"}, {"reason", state.freeze_issue}}.dump()));
+  FUGO_TRY(update->commit());
+  return held;
+}
+
+Status release_issuing(keystore::Ledger& ledger, const RunRow& run, const keystore::Actor& actor) {
+  FUGO_ASSIGN(auto update, ledger.begin());
+  const std::string before = update->state().freeze_issue;
+  thaw(update->state(), run);
+  if (update->state().freeze_issue == before) return {};
+  FUGO_TRY(update->append_journal(actor, "thaw", Json{{"what", "issue"}}.dump()));
+  return update->commit();
+}
+
+Status commit_run(Site& site, RunRow& run, const HeldIssuing& held, const keystore::Actor& actor,
+                  const RunProgress& progress) {
+  keystore::Ledger& ledger = site.ledger();
+  FUGO_ASSIGN(const auto generations, ledger.generations());
+  FUGO_ASSIGN(auto from, generation_of(generations, run.from));
+  FUGO_ASSIGN(auto to, generation_of(generations, run.to));
+  const bool own_symbols = to.linkage_generation == to.number;
+  keystore::ContentSums sums;
+  if (own_symbols) FUGO_TRY(measure(site, to, held, progress, sums));
+  FUGO_ASSIGN(const auto keys, ledger.key_rows());
+  FUGO_ASSIGN(auto update, ledger.begin());
+  keystore::LedgerState& state = update->state();
+  FUGO_TRY(check_held(state, held));
+  if (own_symbols) {
+    state.people_digest = sums.people_digest;
+    state.issued_digest = sums.issued_digest;
+    state.times_digest = sums.times_digest;
+    state.staged_generation = 0;
+  }
+  if (own_symbols) FUGO_TRY(put_starters(*update, generations, sums, from, to));
+  from.state = run.reject_old ? GenerationState::kRetired : GenerationState::kAccepting;
+  to.state = GenerationState::kActive;
+  FUGO_TRY(update->put_generation(from));
+  FUGO_TRY(update->put_generation(to));
+  FUGO_TRY(commit_keys(*update, keys, run));
+  thaw(state, run);
+  RunRow row = run;
+  row.state = RunState::kCommitted;
+  row.committed = unix_now();
+  row.last_segment = state.next_segment - 1;
+  FUGO_TRY(update->put_run(row).map([](auto&&) {}));
+  FUGO_TRY(update->append_journal(actor, "regenerate.commit",
+                                  Json{{"run", run.id},
+                                       {"from", run.from},
+                                       {"to", run.to},
+                                       {"reject_old", run.reject_old},
+                                       {"people", run.people_made},
+                                       {"symbols", run.symbols_mapped}}
+                                      .dump()));
+  FUGO_TRY(update->commit());
+  run = row;
+  return {};
+}
+
+namespace {
+
+Status check_abort(const RunRow& run) {
+  if (run.state == RunState::kAborted)
+    return fail(ErrorCode::kRefused, run.id + " was aborted before", kWhere);
+  if (run.state == RunState::kCommitted || run.state == RunState::kFinished)
+    return fail(ErrorCode::kRefused,
+                run.id + " was committed: agencies may have the new symbols already", kWhere,
+                "finish it; a further run can put other keys in place");
+  return {};
+}
+
+// The agencies' versions of a generation that is given up.
+Status drop_versions(keystore::Update& update, const keystore::Ledger& ledger,
+                     keystore::Generation generation) {
+  FUGO_ASSIGN(auto agencies, ledger.agencies());
+  for (auto& agency : agencies) {
+    const auto dropped = std::erase_if(
+        agency.versions, [&](const auto& version) { return version.generation == generation; });
+    if (dropped != 0) FUGO_TRY(update.put_agency(agency));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status abort_run(keystore::Ledger& ledger, keystore::Staging& staging, RunRow& run,
+                 const keystore::Actor& actor) {
+  FUGO_TRY(check_abort(run));
+  FUGO_ASSIGN(const auto generations, ledger.generations());
+  FUGO_ASSIGN(const auto keys, ledger.key_rows());
+  FUGO_ASSIGN(auto update, ledger.begin());
+  FUGO_ASSIGN(const auto files, update->erase_files(run.to));
+  FUGO_TRY(drop_versions(*update, ledger, run.to));
+  if (const GenerationRow* to = find_generation(generations, run.to); to != nullptr) {
+    GenerationRow retired = *to;
+    retired.state = GenerationState::kRetired;
+    FUGO_TRY(update->put_generation(retired));
+  }
+  for (const KeyRow& key : keys)
+    if (is_new(run, key) && key.state == KeyState::kPending)
+      FUGO_TRY(put_key_state(*update, key, KeyState::kRetired));
+  update->state().staged_generation = 0;
+  thaw(update->state(), run);
+  RunRow row = run;
+  row.state = RunState::kAborted;
+  row.finished = unix_now();
+  FUGO_TRY(update->put_run(row).map([](auto&&) {}));
+  FUGO_TRY(update->append_journal(actor, "regenerate.abort", Json{{"run", run.id}}.dump()));
+  FUGO_TRY(update->commit());
+  run = row;
+  return staging.unlink(files);
+}
+
+Result<bool> acknowledge_mapping(keystore::Ledger& ledger, const RunRow& run,
+                                 const std::string& agency_code, const keystore::Actor& actor) {
+  if (run.state != RunState::kCommitted && run.state != RunState::kFinished)
+    return fail(ErrorCode::kRefused, run.id + " is not committed: its mappings are not final",
+                kWhere, "commit it first");
+  FUGO_ASSIGN(const auto agencies, ledger.agencies());
+  const auto agency = std::find_if(agencies.begin(), agencies.end(),
+                                   [&](const auto& row) { return row.code == agency_code; });
+  FUGO_ASSIGN(auto update, ledger.begin());
+  FUGO_ASSIGN(const auto rows, ledger.run_agencies(run.number));
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& row) {
+    return agency != agencies.end() && row.agency == agency->number;
+  });
+  if (found == rows.end())
+    return fail(ErrorCode::kRefused, run.id + " has no mapping for an agency of that code", kWhere,
+                "fugo regenerate status " + run.id + " lists them");
+  if (found->acknowledged != 0) return false;
+  keystore::RunAgencyRow row = *found;
+  row.acknowledged = unix_now();
+  row.acknowledged_by = actor.operator_name;
+  FUGO_TRY(update->put_run_agency(row));
+  FUGO_TRY(update->append_journal(actor, "regenerate.ack",
+                                  Json{{"run", run.id}, {"agency", agency_code}}.dump()));
+  FUGO_TRY(update->commit());
+  return true;
+}
+
+Result<std::vector<std::string>> waiting_agencies(const keystore::Ledger& ledger,
+                                                  const RunRow& run) {
+  FUGO_ASSIGN(const auto agencies, ledger.agencies());
+  FUGO_ASSIGN(const auto rows, ledger.run_agencies(run.number));
+  std::vector<std::string> codes;
+  for (const auto& row : rows) {
+    if (row.agency == 0 || row.acknowledged != 0) continue;
+    const auto agency = std::find_if(agencies.begin(), agencies.end(),
+                                     [&](const auto& a) { return a.number == row.agency; });
+    if (agency != agencies.end()) codes.push_back(agency->code);
+  }
+  return codes;
+}
+
+Status finish_rows(keystore::Update& update, const keystore::Ledger& ledger, RunRow& run,
+                   const keystore::Actor& actor) {
+  FUGO_ASSIGN(const auto generations, ledger.generations());
+  FUGO_ASSIGN(const auto keys, ledger.key_rows());
+  FUGO_ASSIGN(const auto mapped, ledger.run_agencies(run.number));
+  FUGO_ASSIGN(auto from, generation_of(generations, run.from));
+  from.state = GenerationState::kRetired;
+  FUGO_TRY(update.put_generation(from));
+  FUGO_TRY(finish_keys(update, keys, run));
+  run.symbols_rejected = 0;
+  for (const auto& row : mapped)
+    if (row.agency != 0) run.symbols_rejected += row.symbols;
+  run.state = RunState::kFinished;
+  run.finished = unix_now();
+  FUGO_TRY(update.put_run(run).map([](auto&&) {}));
+  thaw(update.state(), run);
+  return update.append_journal(actor, "regenerate.finish",
+                               Json{{"run", run.id},
+                                    {"without_acks", run.without_acks},
+                                    {"symbols_rejected", run.symbols_rejected},
+                                    {"new_data_key", needs_rekey(run)}}
+                                   .dump());
+}
+
+}  // namespace fugo::engine

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Moves an agency's own data from old symbols to new ones, by the mapping file alone.
+#
+#   move-symbols.sh MAPPING DATA NEW
+#
+# MAPPING is <agency_code>.csv of a regeneration, a change of codes or a merger: a head line, then
+# old_symbol,new_symbol. DATA is the agency's table as CSV: a line of column names, then rows whose
+# first field is a symbol, which is not in quotes. NEW gets the same rows with the new symbols,
+# sorted by them; it appears whole or not at all. Rows whose symbol is not in the mapping go to
+# NEW.left as they are (exit 3): a symbol that was moved already, or one that the mapping does not
+# know. Needs nothing but POSIX tools, and disk instead of memory, whatever the size.
+set -eu
+export LC_ALL=C
+
+fail() { echo "move-symbols: $1" >&2; exit "${2:-1}"; }
+
+[ $# = 3 ] || fail "usage: move-symbols.sh MAPPING DATA NEW" 2
+mapping=$1 data=$2 new=$3
+[ -r "$mapping" ] || fail "$mapping cannot be read"
+[ -r "$data" ] || fail "$data cannot be read"
+[ ! -e "$new" ] || fail "$new is there already"
+
+# The head line says how many pairs there are: a truncated file is not used.
+head=$(sed -n 1p "$mapping")
+case $head in
+'#fugo-mapping,'* | '#fugo-response,'*) ;;
+*) fail "$mapping: the first line is not that of a mapping" ;;
+esac
+[ "$(sed -n 2p "$mapping")" = old_symbol,new_symbol ] || fail "$mapping:2: not old_symbol,new_symbol"
+told=${head##*records=}
+told=${told%%,*}
+there=$(($(wc -l <"$mapping") - 2))
+[ "$told" = "$there" ] || fail "$mapping: $there pairs, and the first line says $told: truncated?"
+
+work=$(mktemp -d "$(dirname "$new")/.move-symbols.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+umask 077
+
+# The mapping comes sorted by old symbol; sorting it again costs little and trusts nobody.
+tail -n +3 "$mapping" | sort -t, -k1,1 >"$work/pairs"
+tail -n +2 "$data" | sort -t, -k1,1 >"$work/rows"
+join -t, -v 2 "$work/pairs" "$work/rows" >"$work/left"
+{
+  sed -n 1p "$data"
+  # Old symbol, new symbol, the other fields: the old one goes.
+  join -t, "$work/pairs" "$work/rows" | cut -d, -f2- | sort -t, -k1,1
+} >"$work/new"
+
+rows=$(($(wc -l <"$data") - 1)) moved=$(($(wc -l <"$work/new") - 1)) left=$(wc -l <"$work/left")
+[ "$rows" = $((moved + left)) ] ||
+  fail "$rows rows came in, $moved and $left went out: is a symbol twice in the mapping?"
+sync
+if [ "$left" != 0 ]; then mv "$work/left" "$new.left"; fi
+mv "$work/new" "$new"
+echo "$moved of $rows rows have new symbols"
+[ "$left" = 0 ] || { echo "$left rows are in $new.left: their symbols are not in the mapping" >&2; exit 3; }

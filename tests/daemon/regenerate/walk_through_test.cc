@@ -1,0 +1,78 @@
+// The commands of docs/key-compromise.md, as they stand there.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/daemon/regenerate/regenerated_site.h"
+
+namespace fugo::test {
+namespace {
+
+// shell_blocks gives the ```sh blocks of a document, one after the other.
+std::string shell_blocks(const std::string& document) {
+  std::string commands;
+  for (std::size_t at = document.find("```sh\n"); at != std::string::npos;
+       at = document.find("```sh\n", at)) {
+    at += 6;
+    const std::size_t end = document.find("```", at);
+    commands += document.substr(at, end - at);
+    at = end;
+  }
+  return commands;
+}
+
+// An agency's own table: what it keeps about each person.
+void write_data(const std::filesystem::path& path, const std::map<std::size_t, std::string>& who) {
+  std::string text = "symbol,file\n";
+  for (const auto& [resident, symbol] : who)
+    text += symbol + ",F" + std::to_string(resident) + "\n";
+  write_file(path, text);
+}
+
+std::map<std::size_t, std::string> read_data(const std::filesystem::path& path) {
+  std::map<std::size_t, std::string> who;
+  const auto lines = split_lines(read_file(path));
+  for (std::size_t i = 1; i < lines.size(); ++i)
+    who[std::stoul(lines[i].at(1).substr(1))] = lines[i].at(0);
+  return who;
+}
+
+TEST(WalkThrough, ItsCommandsMoveEveryAgency) {
+  const TestSite site;
+  const auto old = issue_everybody(site, 30, {"131016", "472018"});
+  for (const auto& [agency, symbols] : old)
+    write_data(site.directory() / ("agency-" + agency + ".csv"), symbols);
+  const auto script = site.scratch() / "walk-through.sh";
+  const std::filesystem::path source = FUGO_SOURCE_DIR;
+  write_file(script, "set -eu\nPATH=" + std::string(FUGO_BINARY_DIR) +
+                         "/daemon:" + (source / "examples/agency").string() + ":$PATH\ncd " +
+                         site.directory().string() + "\nset -x\n" +
+                         shell_blocks(read_file(source / "docs/key-compromise.md")));
+  const auto log = site.scratch() / "walk-through.log";
+  const int status = std::system(("sh " + script.string() + " >" + log.string() + " 2>&1").c_str());
+  ASSERT_EQ(status, 0) << read_file(log);
+  // The mapping file alone was enough: what each agency has now is what it is answered.
+  const auto now = [&](const std::string& agency) {
+    std::vector<TrialRow> rows;
+    for (std::size_t i = 0; i < 30; ++i)
+      rows.push_back({"PN" + std::to_string(100 + i), agency, resident_code(i)});
+    const std::string id = "NOW" + agency;
+    write_file(site.scratch() / id, request_text(id, rows));
+    EXPECT_EQ(site.run({"issue", (site.scratch() / id).string(), "--out",
+                        (site.scratch() / "out").string()})
+                  .exit_code,
+              0);
+    std::map<std::size_t, std::string> symbols;
+    for (const auto& [number, answer] : read_answers(site.scratch() / "out" / id)[agency])
+      symbols[std::stoul(number.substr(2)) - 100] = answer.symbol;
+    return symbols;
+  };
+  for (const auto& [agency, symbols] : old) {
+    const auto moved = read_data(site.directory() / ("agency-" + agency + "-new.csv"));
+    expect_same({{agency, moved}}, {{agency, now(agency)}}, "moved");
+    for (const auto& [resident, symbol] : symbols) EXPECT_NE(moved.at(resident), symbol);
+  }
+}
+
+}  // namespace
+}  // namespace fugo::test

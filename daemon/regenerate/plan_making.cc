@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/approvals.h"
 #include "daemon/key_making.h"
 #include "daemon/site_access.h"
 
@@ -41,18 +42,27 @@ Status take_back_broken_plan(const Settings& settings, const keystore::Actor& ac
   return engine::give_up_plan(*opened.ledger, broken, actor);
 }
 
-Result<engine::RunPlan> begin(const Settings& settings, const engine::RunWish& wish) {
+// The keys that are to be made are approved before anything of the plan is committed.
+Result<engine::RunPlan> begin(const Settings& settings, engine::RunWish wish,
+                              const PlanApproval& approval) {
   FUGO_ASSIGN(const auto opened,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
+  wish.approve = [&](const std::vector<hsm::KeyName>& names) -> Result<std::string> {
+    KeyAct act{"keys.create", {}};
+    for (const auto& name : names) act.keys.push_back(created_key(hsm::key_label(name)));
+    FUGO_ASSIGN(const auto details, check_approvals(settings, *opened.ledger, act,
+                                                    {approval.request, approval.signatures}));
+    return details.dump();
+  };
   return engine::begin_plan(*opened.ledger, wish, settings.production());
 }
 
 }  // namespace
 
 Result<keystore::RunRow> make_plan(const Settings& settings, const engine::RunWish& wish,
-                                   const PlanApproval& /*approval*/, std::string& applied) {
+                                   const PlanApproval& approval, std::string& applied) {
   FUGO_TRY(take_back_broken_plan(settings, wish.actor));
-  FUGO_ASSIGN(auto plan, begin(settings, wish));
+  FUGO_ASSIGN(auto plan, begin(settings, wish, approval));
   applied = "the plan was begun: planning again takes it back first";
   MadeKeys made;
   if (!plan.keys.to_make.empty()) {

@@ -294,10 +294,15 @@ Result<RunPlan> begin_plan(keystore::Ledger& ledger, const RunWish& wish, bool p
   ++run.to;
   FUGO_ASSIGN(plan.keys, key_needs(ledger, run));
   run.new_keys = plan.keys.all;
+  nlohmann::ordered_json approval = nlohmann::ordered_json::object();
+  if (wish.approve && !plan.keys.to_make.empty()) {
+    FUGO_ASSIGN(const auto text, wish.approve(plan.keys.to_make));
+    approval = nlohmann::ordered_json::parse(text, nullptr, false);
+  }
   FUGO_ASSIGN(run, update->put_run(run));
-  FUGO_TRY(update->append_journal(
-      wish.actor, "regenerate.planning",
-      nlohmann::ordered_json{{"run", run.id}, {"what", what_names(run.what)}}.dump()));
+  nlohmann::ordered_json details = {{"run", run.id}, {"what", what_names(run.what)}};
+  if (approval.is_object()) details.update(approval);
+  FUGO_TRY(update->append_journal(wish.actor, "regenerate.planning", details.dump()));
   FUGO_TRY(update->commit());
   return plan;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ struct RunWish {
   std::string method;     // name; empty: methods stay as they are
   std::string reason;
   keystore::Actor actor;
+  // approve is asked for the keys that are to be made, before anything is committed. It gives a
+  // JSON object that the journal's entry has too; its error ends the plan. May be empty.
+  std::function<Result<std::string>(const std::vector<hsm::KeyName>&)> approve;
 };
 
 // KeyNeeds are the key versions of a plan: those that a ceremony must make, and those that are

@@ -102,6 +102,33 @@ TEST(Config, EvaluationInTwoCallsReachesTheToken) {
       parse_settings(kGood, "/site/fugo.toml")->token(hsm::TokenRole::kIssuing)->evaluate_twice);
 }
 
+TEST(Config, WhatMakesKeys) {
+  const auto plain = parse_settings(kGood, "/site/fugo.toml");
+  ASSERT_TRUE(plain) << plain.error().message();
+  EXPECT_TRUE(plain->issuing->so_pin_file.empty());
+  EXPECT_EQ(plain->recovery.package_directory, "/site/recovery");
+  EXPECT_EQ(plain->recovery.public_key, "/site/recovery/recovery-public.pem");
+  EXPECT_TRUE(plain->custodians.empty());
+  auto text = with(kGood, "softhsm_conf =", "so_pin_file = \"so\"\nsofthsm_conf =");
+  text +=
+      "[recovery]\npublic_key = \"r.pem\"\npackage_directory = \"/safe\"\n"
+      "[custodians]\nalice = \"keys/alice.pem\"\n\"bob-2.x\" = \"/bob.pem\"\n";
+  const auto settings = parse_settings(text, "/site/fugo.toml");
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_EQ(settings->issuing->so_pin_file, "/site/so");
+  EXPECT_EQ(settings->recovery.public_key, "/site/r.pem");
+  EXPECT_EQ(settings->recovery.package_directory, "/safe");
+  ASSERT_EQ(settings->custodians.size(), 2U);
+  EXPECT_EQ(settings->custodians[0].name, "alice");
+  EXPECT_EQ(settings->custodians[0].public_key, "/site/keys/alice.pem");
+  EXPECT_EQ(settings->custodians[1].name, "bob-2.x");
+  EXPECT_THAT(mistakes(kGood + "[custodians]\n\"a=b\" = \"x\"\n"), HasSubstr("0-9A-Za-z._-"));
+  EXPECT_THAT(mistakes(kGood + "[custodians]\na = 1\n"), HasSubstr("custodians.a must be"));
+  EXPECT_THAT(mistakes(kGood + "[hsm.standby]\nuri = \"pkcs11:token=c\"\npin_file = \"p\"\n"
+                               "so_pin_file = \"so\"\n"),
+              HasSubstr("hsm.standby.so_pin_file is not a known key"));
+}
+
 TEST(Config, LogAndMetrics) {
   const auto settings = parse_settings(kGood, "/site/fugo.toml");
   ASSERT_TRUE(settings) << settings.error().message();

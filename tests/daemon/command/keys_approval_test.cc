@@ -7,9 +7,7 @@
 namespace fugo::test {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-namespace fs = std::filesystem;
 
 // ApprovalTest has three custodians, each with a key of another kind.
 class ApprovalTest : public testing::Test {
@@ -80,7 +78,7 @@ TEST_F(ApprovalTest, TwoOfThreeKindsOfKeysSuffice) {
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const auto entry = site_.journal("keys.create").at(0);
   EXPECT_EQ(entry["operator"], "dave");
-  EXPECT_THAT(entry["details"]["custodians"], ElementsAre("alice", "carol"));
+  EXPECT_EQ(entry["details"]["custodians"], nlohmann::json::array({"alice", "carol"}));
   EXPECT_EQ(entry["details"]["request"].get<std::string>().size(), 64U);
 
   const auto replayed = create(request, {sign("alice", request), sign("carol", request)});
@@ -169,7 +167,30 @@ TEST_F(ApprovalTest, ADestructionIsApprovedOnceAndMayGoOn) {
   const auto done = destroy(request);
   ASSERT_EQ(done.exit_code, 0) << done.err;
   const auto statement = nlohmann::json::parse(read_file(path("statement.json")));
-  EXPECT_THAT(statement["approval"]["custodians"], ElementsAre("bob", "carol"));
+  EXPECT_EQ(statement["approval"]["custodians"], nlohmann::json::array({"bob", "carol"}));
+}
+
+TEST_F(ApprovalTest, ARegenerationMakesItsKeysWithTheApproval) {
+  const auto plan = [&](const std::vector<std::string>& approval) {
+    std::vector<std::string> words = {"--json", "regenerate", "plan",   "--what",
+                                      "record", "--reason",   "a trial"};
+    words.insert(words.end(), approval.begin(), approval.end());
+    return site_.run(words);
+  };
+  const auto request = request_create(site_, "request");
+  const auto refused = plan({});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("two custodians must approve"));
+  EXPECT_TRUE(site_.journal("regenerate.planning").empty());
+  const auto planned = plan({"--request", request, "--approval", sign("alice", request),
+                             "--approval", sign("bob", request)});
+  ASSERT_EQ(planned.exit_code, 0) << planned.err;
+  EXPECT_EQ(site_.state("fugo-record-aes256-v2"), "pending");
+  const auto entry = site_.journal("regenerate.planning").at(0);
+  EXPECT_EQ(entry["details"]["custodians"], nlohmann::json::array({"alice", "bob"}));
+  const auto used = create(request, {sign("alice", request), sign("bob", request)});
+  EXPECT_EQ(used.exit_code, 1);
+  EXPECT_THAT(used.err, HasSubstr("was used already"));
 }
 
 TEST(Approval, IsNotTakenWhereNoCustodiansAreConfigured) {

@@ -72,7 +72,8 @@ TEST_F(InterruptedKeys, ACreationThatDiedIsTakenAwayByTheNext) {
     half_made = half_made || site_.objects("issuing") != base["issuing"] + labels("pending").size();
     const auto again = site_.run({"--json", "keys", "create", "--purpose", "record"});
     ASSERT_EQ(again.exit_code, 0) << again.err;
-    for (const auto& key : again.json()["keys"])
+    const auto made = again.json()["keys"];
+    for (const auto& key : made)
       EXPECT_TRUE(seen.insert(key["label"].get<std::string>()).second) << key;
     for (const auto& label : making) {
       EXPECT_TRUE(seen.insert(label).second) << label << " was tried twice";

@@ -12,7 +12,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::UnorderedElementsAre;
 namespace fs = std::filesystem;
 
 constexpr const char* kRecord2 = "fugo-record-aes256-v2";
@@ -102,7 +101,7 @@ TEST(Keys, RetireAndDestroyWithAStatementThatOpensslVerifies) {
   const auto done = site.run({"--json", "--operator", "alice", "--order", "W-7", "keys", "destroy",
                               kRecord2, kRecordHmac2, "--out", statement.string()});
   ASSERT_EQ(done.exit_code, 0) << done.err << done.out;
-  EXPECT_THAT(done.json()["tokens"], ElementsAre("issuing", "linking", "standby"));
+  EXPECT_EQ(done.json()["tokens"], nlohmann::json::array({"issuing", "linking", "standby"}));
   EXPECT_EQ(done.json()["recovery_packages"].size(), 1U);
   EXPECT_EQ(site.objects("standby"), before);
   EXPECT_EQ(site.state(kRecord2), "destroyed");
@@ -118,7 +117,7 @@ TEST(Keys, RetireAndDestroyWithAStatementThatOpensslVerifies) {
   EXPECT_EQ(document["keys"].size(), 2U);
   EXPECT_EQ(document["keys"][0]["fingerprint"], site.key(kRecord2)["fingerprint"]);
   EXPECT_EQ(document["tokens"].size(), 3U);
-  EXPECT_THAT(document["meaning"], HasSubstr("absent"));
+  EXPECT_THAT(document["meaning"].dump(), HasSubstr("absent"));
   const auto entries = site.journal("keys.destroy");
   ASSERT_EQ(entries.size(), 1U);
   EXPECT_EQ(document["journal"]["hash"], entries[0]["hash"]);
@@ -150,7 +149,7 @@ TEST(Keys, ATokenThatIsAwayIsNamedAndTheSameCallGoesOn) {
   const auto without = site.run(command);
   EXPECT_EQ(without.exit_code, 1) << without.err;
   EXPECT_EQ(without.json()["left"].size(), 2U) << "the standby token signs where issuing is away";
-  EXPECT_EQ(without.json()["tokens"], nlohmann::json({"standby"}));
+  EXPECT_EQ(without.json()["tokens"], nlohmann::json::array({"standby"}));
   site.hide("issuing", false);
   site.hide("linking", false);
   site.hide("standby");
@@ -158,7 +157,7 @@ TEST(Keys, ATokenThatIsAwayIsNamedAndTheSameCallGoesOn) {
   EXPECT_EQ(partly.exit_code, 1) << partly.err;
   EXPECT_EQ(partly.json()["destroyed"], false);
   ASSERT_EQ(partly.json()["left"].size(), 1U);
-  EXPECT_THAT(partly.json()["left"][0], HasSubstr("standby token"));
+  EXPECT_THAT(partly.json()["left"].dump(), HasSubstr("standby token"));
   EXPECT_FALSE(fs::exists(statement));
   EXPECT_EQ(site.state(kRecord2), "retired");
   EXPECT_EQ(site.key(kRecord2)["in_token"], "absent");
@@ -182,7 +181,7 @@ TEST(Keys, ATokenThatIsNotConfiguredIsLeft) {
   const auto partly = site.run({"--json", "keys", "destroy", kRecord2, "--out",
                                 (site.scratch() / "statement.json").string()});
   EXPECT_EQ(partly.exit_code, 1) << partly.err;
-  EXPECT_THAT(partly.json()["left"][0], HasSubstr("[hsm.linking]"));
+  EXPECT_THAT(partly.json()["left"].dump(), HasSubstr("[hsm.linking]"));
 }
 
 TEST(Keys, WhatIsNeededIsNeitherRetiredNorDestroyed) {
@@ -211,7 +210,7 @@ TEST(Keys, WhatIsNeededIsNeitherRetiredNorDestroyed) {
   refused({"keys", "retire", kRecord2}, "retired already");
   EXPECT_TRUE(site.journal("keys.destroy.start").empty());
   const auto shown = site.key("fugo-data-wrap-aes256-v1");
-  EXPECT_THAT(shown["needed_by"], ElementsAre(HasSubstr("data key")));
+  EXPECT_THAT(shown["needed_by"].dump(), HasSubstr("data key"));
 }
 
 TEST(Keys, TheJournalKeyIsRetiredByItsSuccessor) {

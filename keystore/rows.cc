@@ -81,7 +81,7 @@ void fields(Codec& codec, Row& row) {
   codec.number("purpose", row.purpose, 1, kAny8);
   codec.number("algorithm", row.algorithm, 1, kAny8);
   codec.number("version", row.version, 1, kAny16);
-  codec.number("state", row.state, 1, 6);
+  codec.number("state", row.state, 1, 7);
   codec.bytes("fingerprint", row.fingerprint.bytes);
   codec.text("label", row.label, kName);
   codec.time("created", row.created);

@@ -119,7 +119,9 @@ TEST_F(KeyStates, AVersionIsNeverAnotherKey) {
       const bool unknown_yet = state == KeyState::kMaking && other.label == row.label;
       const auto changed = put(other);
       EXPECT_EQ(changed.has_value(), unknown_yet) << static_cast<int>(state);
-      if (!changed) EXPECT_EQ(changed.error().code, ErrorCode::kRefused);
+      if (!changed) {
+        EXPECT_EQ(changed.error().code, ErrorCode::kRefused);
+      }
     }
   }
 }

@@ -80,11 +80,8 @@ TEST(Ledger, RefusesAnotherSchemaBeforeAnythingElse) {
     ASSERT_FALSE(opened);
     EXPECT_EQ(opened.error().code, ErrorCode::kRefused);
     EXPECT_NE(opened.error().message().find("schema 7"), std::string::npos);
-<<<<<<< HEAD
-    EXPECT_NE(opened.error().message().find("schema " + std::to_string(kSchemaVersion)), std::string::npos);
-=======
-    EXPECT_NE(opened.error().message().find("schema 2"), std::string::npos);
->>>>>>> f89a723 (wip)
+    EXPECT_NE(opened.error().message().find("schema " + std::to_string(kSchemaVersion)),
+              std::string::npos);
   }
   EXPECT_EQ(Ledger::read_header(place.directory).error().code, ErrorCode::kRefused);
 }

@@ -44,6 +44,7 @@ TEST(Rows, ComeBackAsTheyWere) {
                     AgencyState::kClosed,
                     1,
                     {{1, 1, 1, Block{{1}}}, {2, 3, 4, Block{{2}}}}});
+  round_trip(KeyRow{1, 2, 3, KeyState::kMaking, Block{}, "label", 0, {}});
   round_trip(KeyRow{1, 2, 3, KeyState::kChain, Block{{9}}, "label", 5, {1, 2, 3}});
   round_trip(GenerationRow{2, GenerationState::kAccepting, 2, 3, 1, 4, 5, 6});
   JobRow job;

@@ -323,11 +323,14 @@ Result<RunRow> complete_plan(keystore::Ledger& ledger, hsm::Token& token, RunPla
   FUGO_ASSIGN(auto update, ledger.begin());
   if (update->state().open_run != run.number)
     return fail(ErrorCode::kRefused, "the plan was given up by another process", kWhere);
+  // What is pending changes nobody's answers: a job that is open goes on as it was.
+  const std::uint64_t registry_version = update->state().registry_version;
   for (const auto& key : made) FUGO_TRY(update->put_key(key));
   FUGO_TRY(update->put_generation(to));
   if ((run.what & keystore::kRunAgency) != 0)
     FUGO_TRY(put_agencies(*update, ledger, token, run, to));
   if (to.linkage_generation == to.number) update->state().staged_generation = to.number;
+  update->state().registry_version = registry_version;
   FUGO_ASSIGN(run, update->put_run(run));
   auto labels = nlohmann::ordered_json::array();
   for (const auto& name : keys_of(run)) labels.push_back(hsm::key_label(name));

@@ -248,6 +248,7 @@ Status abort_run(keystore::Ledger& ledger, keystore::Staging& staging, RunRow& r
   FUGO_ASSIGN(const auto generations, ledger.generations());
   FUGO_ASSIGN(const auto keys, ledger.key_rows());
   FUGO_ASSIGN(auto update, ledger.begin());
+  const std::uint64_t registry_version = update->state().registry_version;
   FUGO_ASSIGN(const auto files, update->erase_files(run.to));
   FUGO_TRY(drop_versions(*update, ledger, run.to));
   if (const GenerationRow* to = find_generation(generations, run.to); to != nullptr) {
@@ -259,6 +260,7 @@ Status abort_run(keystore::Ledger& ledger, keystore::Staging& staging, RunRow& r
     if (is_new(run, key) && key.state == KeyState::kPending)
       FUGO_TRY(put_key_state(*update, key, KeyState::kRetired));
   update->state().staged_generation = 0;
+  update->state().registry_version = registry_version;  // nothing of it was ever in use
   thaw(update->state(), run);
   RunRow row = run;
   row.state = RunState::kAborted;

@@ -1,4 +1,5 @@
 // The calls of the C interface that are for many items.
+#include <algorithm>
 #include <cstring>
 
 #include "api/handle.h"
@@ -112,20 +113,29 @@ using namespace fugo::api;
 
 extern "C" {
 
-fugo_status fugo_resolve(fugo_linkage* handle, size_t n, const fugo_agency* agencies,
-                         const char* const* symbols, fugo_person* people,
-                         fugo_status* statuses) noexcept {
+fugo_status fugo_resolve_versions(fugo_linkage* handle, size_t n, const fugo_agency* agencies,
+                                  const char* const* symbols, fugo_person* people,
+                                  uint32_t* versions, fugo_status* statuses) noexcept {
   const bool given = agencies != nullptr && symbols != nullptr && people != nullptr;
   clear(people, n);
+  clear(versions, n);
   return run(handle, n, given, statuses, [&](Linking& linking, std::span<LinkStatus> results) {
     Scratch<AgencyNumber> numbers(n);
     Scratch<Block> blocks(n);
     Scratch<PersonHandle> found(n);
+    Scratch<keystore::Generation> of(versions == nullptr ? 0 : n);
     convert(agencies, numbers.span());
     decode(symbols, blocks.span(), results);
-    linking.resolve(numbers.span(), blocks.span(), found.span(), results);
+    linking.resolve(numbers.span(), blocks.span(), found.span(), of.span(), results);
     convert(found.span(), people);
+    std::copy(of.span().begin(), of.span().end(), versions);
   });
+}
+
+fugo_status fugo_resolve(fugo_linkage* handle, size_t n, const fugo_agency* agencies,
+                         const char* const* symbols, fugo_person* people,
+                         fugo_status* statuses) noexcept {
+  return fugo_resolve_versions(handle, n, agencies, symbols, people, nullptr, statuses);
 }
 
 fugo_status fugo_is_issued(fugo_linkage* handle, size_t n, const fugo_person* people,
@@ -169,23 +179,33 @@ fugo_status fugo_record_symbol(fugo_linkage* handle, size_t n, const fugo_person
   });
 }
 
-fugo_status fugo_link(fugo_linkage* handle, size_t n, const fugo_agency* from,
-                      const fugo_agency* to, const char* const* symbols, fugo_symbol* linked,
-                      fugo_symbol* records, fugo_status* statuses) noexcept {
+fugo_status fugo_link_versions(fugo_linkage* handle, size_t n, const fugo_agency* from,
+                               const fugo_agency* to, const char* const* symbols,
+                               fugo_symbol* linked, fugo_symbol* records, uint32_t* versions,
+                               fugo_status* statuses) noexcept {
   const bool given = from != nullptr && to != nullptr && symbols != nullptr && linked != nullptr;
   clear(linked, n);
   clear(records, n);
+  clear(versions, n);
   return run(handle, n, given, statuses, [&](Linking& linking, std::span<LinkStatus> results) {
     Scratch<AgencyNumber> inquirers(n), providers(n);
     Scratch<Block> blocks(n), made(n), filed(records == nullptr ? 0 : n);
+    Scratch<keystore::Generation> of(versions == nullptr ? 0 : n);
     convert(from, inquirers.span());
     convert(to, providers.span());
     decode(symbols, blocks.span(), results);
     linking.link(inquirers.span(), providers.span(), blocks.span(), made.span(), filed.span(),
-                 results);
+                 of.span(), results);
     encode(made.span(), results, linked);
     if (records != nullptr) encode(filed.span(), results, records);
+    std::copy(of.span().begin(), of.span().end(), versions);
   });
+}
+
+fugo_status fugo_link(fugo_linkage* handle, size_t n, const fugo_agency* from,
+                      const fugo_agency* to, const char* const* symbols, fugo_symbol* linked,
+                      fugo_symbol* records, fugo_status* statuses) noexcept {
+  return fugo_link_versions(handle, n, from, to, symbols, linked, records, nullptr, statuses);
 }
 
 }  // extern "C"

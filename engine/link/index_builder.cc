@@ -17,11 +17,28 @@ constexpr std::size_t kPiece = std::size_t{1} << 15U;         // symbols made in
 // From this share of the people on, reading all of them in order is cheaper than by id.
 constexpr std::uint64_t kDense = 8;
 
+keystore::SegmentNumber last_segment_of(const LinkView& view, keystore::Generation generation) {
+  const Accepted* const accepted = view.registry->accepted(generation);
+  return accepted == nullptr ? keystore::kNoSegment : accepted->last_segment;
+}
+
+// people_of is how many people a linkage generation has: an older one ends before those who came
+// since.
+PersonId people_of(const keystore::Snapshot& snapshot, keystore::Generation linkage_generation) {
+  std::uint64_t people = 0;
+  for (const auto& file : snapshot.files())
+    if (file.kind == keystore::FileKind::kPerson && file.generation == linkage_generation)
+      people = std::max(people, file.first_id + file.entries);
+  return static_cast<PersonId>(people);
+}
+
 // Filler fills tables with the issuances of one range of people. One thread.
 class Filler {
  public:
   Filler(const LinkView& view, const keystore::GenerationRow& generation) noexcept
-      : view_(view), generation_(generation) {}
+      : view_(view),
+        generation_(generation),
+        last_segment_(last_segment_of(view, generation.number)) {}
 
   Status create() {
     FUGO_ASSIGN(records_, SecretArray<keystore::PersonRecord>::create(kRecordsAtOnce));
@@ -52,7 +69,8 @@ class Filler {
   Status fill(std::span<const IndexTarget> targets, PersonId first, PersonId last) {
     for (const IndexTarget& target : targets) {
       const auto visit = [&](std::span<const keystore::IssuedEntry> entries) -> Status {
-        for (const auto& entry : entries) FUGO_TRY(add(target, entry.key.id));
+        for (const auto& entry : entries)
+          if (entry.segment <= last_segment_) FUGO_TRY(add(target, entry.key.id));
         return {};
       };
       FUGO_TRY(view_.snapshot->scan_issued(target.agency, first, last, visit));
@@ -137,6 +155,7 @@ class Filler {
 
   const LinkView& view_;
   const keystore::GenerationRow& generation_;
+  const keystore::SegmentNumber last_segment_;
   SecretArray<keystore::PersonRecord> records_;
   SecretArray<Block> linkage_, symbols_, kept_;
   PersonId kept_first_ = 0;
@@ -156,7 +175,7 @@ Status fill_tables(const LinkView& view, const keystore::GenerationRow& generati
     FUGO_ASSIGN(const auto count, view.snapshot->count_issued(target.agency));
     entries += count;
   }
-  const std::uint64_t people = view.snapshot->people();
+  const std::uint64_t people = people_of(*view.snapshot, generation.linkage_generation);
   const bool dense = entries * kDense >= people;
   const auto work = [&](std::size_t first, std::size_t last, std::size_t) -> Status {
     if (keep_going) FUGO_TRY(keep_going());
@@ -177,11 +196,13 @@ Status fill_tables(const LinkView& view, const keystore::GenerationRow& generati
 Status recompute_new(const LinkView& view, const keystore::GenerationRow& generation,
                      keystore::AgencyNumber agency, const NewIssuances& which,
                      const IdsAndSymbols& take) {
+  const keystore::SegmentNumber last = last_segment_of(view, generation.number);
+  if (which.after >= last) return {};
   std::vector<PersonId> ids;
   FUGO_TRY(view.snapshot->scan_newly_issued(
       agency, which.known, [&](std::span<const keystore::IssuedEntry> entries) -> Status {
         for (const auto& entry : entries)
-          if (entry.segment > which.after) ids.push_back(entry.key.id);
+          if (entry.segment > which.after && entry.segment <= last) ids.push_back(entry.key.id);
         return {};
       }));
   if (ids.empty()) return {};

@@ -19,6 +19,7 @@ struct LinkAsk {
   // What was found.
   LinkStatus status = LinkStatus::kUnknown;
   keystore::PersonId id = keystore::kNoPerson;
+  keystore::Generation version = 0;  // of `symbol`
   Block linked;
   Block record;
 };

@@ -1,7 +1,5 @@
 #include "engine/link/link_view.h"
 
-#include <algorithm>
-
 namespace fugo::engine {
 
 Result<std::shared_ptr<const LinkView>> ViewKeeper::current() {
@@ -35,20 +33,25 @@ Result<std::shared_ptr<const LinkView>> ViewKeeper::read_or_reopen(const LinkVie
 }
 
 Result<std::shared_ptr<const LinkView>> ViewKeeper::read(const LinkView* previous) const {
+  constexpr int kTries = 10;
   const auto ledger = this->ledger();
-  auto view = std::make_shared<LinkView>();
-  view->keys = ledger->keys();
-  view->transaction = ledger->last_transaction();  // first: what comes later is newer
-  FUGO_ASSIGN(const auto state, ledger->state());
-  view->last_segment = state.next_segment - 1;
-  view->frozen = !state.freeze_link.empty();
-  if (previous != nullptr && previous->registry->version == state.registry_version) {
-    view->registry = previous->registry;
-  } else {
-    FUGO_ASSIGN(view->registry, read_registry(state.registry_version));
+  for (int attempt = 1;; ++attempt) {
+    auto view = std::make_shared<LinkView>();
+    view->keys = ledger->keys();
+    view->transaction = ledger->last_transaction();  // first: what comes later is newer
+    FUGO_ASSIGN(const auto state, ledger->state());
+    view->last_segment = state.next_segment - 1;
+    view->frozen = !state.freeze_link.empty();
+    if (previous != nullptr && previous->registry->version == state.registry_version) {
+      view->registry = previous->registry;
+    } else {
+      FUGO_ASSIGN(view->registry, read_registry(state.registry_version));
+    }
+    FUGO_ASSIGN(view->snapshot, ledger->snapshot());
+    // The files of a generation go in the transaction that retires it.
+    FUGO_ASSIGN(const auto after, ledger->state());
+    if (after.registry_version == state.registry_version || attempt == kTries) return view;
   }
-  FUGO_ASSIGN(view->snapshot, ledger->snapshot());
-  return view;
 }
 
 Result<std::shared_ptr<const Registry>> ViewKeeper::read_registry(std::uint64_t version) const {
@@ -64,16 +67,8 @@ Result<std::shared_ptr<const Registry>> ViewKeeper::read_registry(std::uint64_t 
     registry->by_number[agency.number] = &agency;
   }
   FUGO_ASSIGN(const auto generations, ledger->generations());
-  for (const auto& row : generations)
-    if (row.state == keystore::GenerationState::kActive ||
-        row.state == keystore::GenerationState::kAccepting)
-      registry->generations.push_back(row);
-  std::stable_sort(registry->generations.begin(), registry->generations.end(),
-                   [](const auto& a, const auto& b) { return a.state < b.state; });
-  if (registry->generations.empty() ||
-      registry->active().state != keystore::GenerationState::kActive)
-    return fail(ErrorCode::kDamaged, "no generation is active", "ledger, table generations",
-                "restore the ledger from a backup");
+  FUGO_ASSIGN(const auto runs, ledger->runs());
+  FUGO_ASSIGN(registry->generations, accepted_of(generations, runs));
   FUGO_ASSIGN(const auto keys, ledger->key_rows());
   FUGO_ASSIGN(registry->symbols, Symbols::open(token_, keys, generations, registry->agencies));
   return registry;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/accepted.h"
 #include "engine/site.h"
 #include "engine/symbols.h"
 
@@ -21,10 +22,23 @@ struct Registry {
   std::unordered_map<std::string, keystore::AgencyNumber> numbers;  // of open agencies, by code
   std::vector<const keystore::Agency*> by_number;                   // null: none, or closed
   // Those whose symbols are answered, and those that are still accepted: the active one first.
-  std::vector<keystore::GenerationRow> generations;
+  std::vector<Accepted> generations;
   std::shared_ptr<Symbols> symbols;
 
-  [[nodiscard]] const keystore::GenerationRow& active() const { return generations.front(); }
+  [[nodiscard]] const keystore::GenerationRow& active() const { return generations.front().row; }
+  // accepted: null when the symbols of this generation are not resolved.
+  [[nodiscard]] const Accepted* accepted(keystore::Generation number) const {
+    for (const Accepted& generation : generations)
+      if (generation.row.number == number) return &generation;
+    return nullptr;
+  }
+  // renewed tells whether an agency has symbols in an older generation that it has not in the
+  // active one.
+  [[nodiscard]] bool renewed(const keystore::GenerationRow& older,
+                             keystore::AgencyNumber agency) const {
+    const keystore::Agency* const row = find(agency);
+    return row != nullptr && !same_symbols(*row, older, active());
+  }
   [[nodiscard]] const keystore::Agency* find(keystore::AgencyNumber number) const {
     return number < by_number.size() ? by_number[number] : nullptr;
   }

@@ -83,8 +83,8 @@ void LinkWork::set_aside(std::span<LinkAsk> asks) {
 }
 
 Status LinkWork::answer(std::span<LinkAsk> asks) {
-  for (const GenerationRow& generation : view_->registry->generations)
-    FUGO_TRY(resolve(generation, asks));
+  for (const Accepted& generation : view_->registry->generations)
+    FUGO_TRY(resolve(generation.row, asks));
   // Whoever was named by id, or by a symbol of an older generation.
   candidates_.clear();
   for (std::uint32_t i = 0; i < asks.size(); ++i)
@@ -128,6 +128,9 @@ Status LinkWork::find_candidates(const GenerationRow& generation, Freshness fres
     const std::span<const KeyedRow> of_agency(by_agency_.data() + first, last - first);
     const Method* method = view_->registry->symbols->method_of(generation.number, agency);
     if (method == nullptr) continue;  // it came after this generation
+    if (generation.number != view_->registry->active().number &&
+        !view_->registry->renewed(generation, agency))
+      continue;  // the active one's would have been found
     if (method->invertible)
       FUGO_TRY(invert(generation, agency, of_agency, asks));
     else
@@ -235,6 +238,7 @@ Status LinkWork::evaluate(const GenerationRow& generation, bool verify,
     if (verify && !same_secret(ask.symbol, symbols[i])) continue;
     if (records[i].state == PersonState::kDeleted || pending_[some[i].ask] == 0) continue;
     ask.id = some[i].id;
+    if (verify) ask.version = generation.number;
     if (!answers) continue;
     pending_[some[i].ask] = 0;
     ask.status =
@@ -304,10 +308,17 @@ Status LinkWork::look_up_issued(std::span<LinkAsk> asks) {
         {static_cast<AgencyNumber>(item.key >> 32U), static_cast<PersonId>(item.key)});
   segments_.assign(sorted_.size(), keystore::kNoSegment);
   FUGO_TRY(view_->snapshot->find_issued(issued_keys_, segments_));
+  // An older version's symbol was given only while that was the active one.
+  const auto is_issued = [&](std::size_t i, const LinkAsk& ask) {
+    if (segments_[i] == keystore::kNoSegment) return false;
+    const Accepted* const of =
+        sorted_[i].row % 2 == 1 ? view_->registry->accepted(ask.version) : nullptr;
+    return of == nullptr || segments_[i] <= of->last_segment;
+  };
   for (const std::uint32_t odd : {1U, 0U}) {  // whoever was never issued the symbol knows nobody
     for (std::size_t i = 0; i < sorted_.size(); ++i) {
       LinkAsk& ask = asks[sorted_[i].row / 2];
-      if (segments_[i] != keystore::kNoSegment || sorted_[i].row % 2 != odd) continue;
+      if (sorted_[i].row % 2 != odd || is_issued(i, ask)) continue;
       if (odd == 0 && ask.status != LinkStatus::kOk) continue;
       settle(ask, odd == 1 ? LinkStatus::kUnknown : LinkStatus::kNotIssued);
       if (odd == 1) ask.id = kNoPerson;

@@ -106,7 +106,8 @@ class LinkingImpl final : public Linking {
   }
 
   void resolve(std::span<const AgencyNumber> agencies, std::span<const Block> symbols,
-               std::span<PersonHandle> people, std::span<LinkStatus> statuses) override {
+               std::span<PersonHandle> people, std::span<keystore::Generation> versions,
+               std::span<LinkStatus> statuses) override {
     each(
         statuses,
         [&](std::size_t i, LinkAsk& ask) {
@@ -114,6 +115,7 @@ class LinkingImpl final : public Linking {
           ask.symbol = symbols[i];
         },
         [&](std::size_t i, const LinkAsk& ask) {
+          if (!versions.empty()) versions[i] = version_of(ask);
           people[i] = ask.status == LinkStatus::kOk ? mask_.hide(ask.id) : PersonHandle{};
         });
   }
@@ -154,7 +156,7 @@ class LinkingImpl final : public Linking {
 
   void link(std::span<const AgencyNumber> from, std::span<const AgencyNumber> to,
             std::span<const Block> symbols, std::span<Block> linked, std::span<Block> records,
-            std::span<LinkStatus> statuses) override {
+            std::span<keystore::Generation> versions, std::span<LinkStatus> statuses) override {
     const std::uint64_t day = uses_.today();
     each(
         statuses,
@@ -170,6 +172,7 @@ class LinkingImpl final : public Linking {
         [&](std::size_t i, const LinkAsk& ask) {
           linked[i] = ask.linked;
           if (!records.empty()) records[i] = ask.record;
+          if (!versions.empty()) versions[i] = version_of(ask);
           if (allowed_in_vain(ask)) uses_.give_back(from[i], day);
           uses_.count(from[i], ask.status == LinkStatus::kOk);
         });
@@ -179,13 +182,16 @@ class LinkingImpl final : public Linking {
                  const std::function<Status()>& keep_going) override {
     FUGO_ASSIGN(const auto view, views_.current());
     Status done;
-    for (const auto& generation : view->registry->generations) {
+    for (const Accepted& accepted : view->registry->generations) {
+      const keystore::GenerationRow& generation = accepted.row;
+      const bool older = &generation != &view->registry->active();
       std::vector<AgencyNumber> wanted(agencies.begin(), agencies.end());
       if (wanted.empty())
         for (const auto& agency : view->registry->agencies) wanted.push_back(agency.number);
       std::erase_if(wanted, [&](AgencyNumber number) {
         const Method* method = view->registry->symbols->method_of(generation.number, number);
-        return view->registry->find(number) == nullptr || method == nullptr || method->invertible;
+        return view->registry->find(number) == nullptr || method == nullptr || method->invertible ||
+               (older && !view->registry->renewed(generation, number));
       });
       const auto built = index_.build_all(*view, generation, wanted, keep_going);
       if (!built) done = built;
@@ -213,6 +219,10 @@ class LinkingImpl final : public Linking {
   }
 
  private:
+  static keystore::Generation version_of(const LinkAsk& ask) {
+    return ask.status == LinkStatus::kOk ? ask.version : keystore::Generation{0};
+  }
+
   // known: agency 0 is nobody's number.
   static AgencyNumber known(AgencyNumber agency, LinkAsk& ask) {
     if (agency == 0 && ask.status == LinkStatus::kUnknown) ask.status = LinkStatus::kUnknownAgency;
@@ -276,9 +286,17 @@ class LinkingImpl final : public Linking {
         if (ask.status == LinkStatus::kUnknown) ask.status = LinkStatus::kUnavailable;
       return;
     }
+    forget_retired(*(*view)->registry);
     const auto done = (*work)->run(**view, *(*view)->keys, index_, asks);
     if (!done) note(done.error());
     pool.give_back(std::move(*work));
+  }
+
+  // Tables of generations that are not accepted any more are wiped by the first call that knows.
+  void forget_retired(const Registry& registry) {
+    if (forgot_.load(std::memory_order_relaxed) >= registry.version) return;
+    index_.keep_only(registry);
+    forgot_.store(registry.version, std::memory_order_relaxed);
   }
 
   // keep_fresh builds ahead where that is wanted, and brings tables up to date after commits, so
@@ -301,6 +319,8 @@ class LinkingImpl final : public Linking {
       const std::uint64_t now = views_.last_transaction();
       if (now != seen) {
         const auto view = views_.current();
+        // Also those that a call made meanwhile that had begun before the generation was retired.
+        if (view) index_.keep_only(*(*view)->registry);
         const auto fresh = view ? index_.refresh(**view, going) : tl::unexpected(view.error());
         if (fresh)
           seen = now;
@@ -320,6 +340,7 @@ class LinkingImpl final : public Linking {
   const std::unique_ptr<Site> site_;
   ViewKeeper views_;
   ResolverIndex index_;
+  std::atomic<std::uint64_t> forgot_{0};  // version of the newest registry that index_ keeps to
   PersonMask mask_;
   LinkUses uses_;
   WorkPool few_{kCombined, kMostFew, settings_.patience};

@@ -89,10 +89,16 @@ class Linking {
       std::string_view code) = 0;
 
   // resolve tells whose symbol of which agency each one is: kUnknown when the agency was never
-  // issued it, kSuperseded when the person's code was changed (no handle then).
+  // issued it, kSuperseded when the person's code was changed (no handle then). Symbols of every
+  // version that is accepted are known; `versions`, where it is not empty, gets that of each.
   virtual void resolve(std::span<const keystore::AgencyNumber> agencies,
                        std::span<const Block> symbols, std::span<PersonHandle> people,
+                       std::span<keystore::Generation> versions,
                        std::span<LinkStatus> statuses) = 0;
+  void resolve(std::span<const keystore::AgencyNumber> agencies, std::span<const Block> symbols,
+               std::span<PersonHandle> people, std::span<LinkStatus> statuses) {
+    resolve(agencies, symbols, people, {}, statuses);
+  }
   // is_issued: kOk when the agency was issued a symbol for the person, else kNotIssued.
   virtual void is_issued(std::span<const PersonHandle> people,
                          std::span<const keystore::AgencyNumber> agencies,
@@ -105,11 +111,17 @@ class Linking {
   virtual void record_symbol(std::span<const PersonHandle> people, std::span<Block> symbols,
                              std::span<LinkStatus> statuses) = 0;
   // link is resolve of (from, symbols) and symbol_for `to` as one step, and record_symbol where
-  // `records` is not empty. Counted as a use of `from`, and of the quota.
+  // `records` is not empty. What is given is of the active version. Counted as a use of `from`, and
+  // of the quota.
   virtual void link(std::span<const keystore::AgencyNumber> from,
                     std::span<const keystore::AgencyNumber> to, std::span<const Block> symbols,
                     std::span<Block> linked, std::span<Block> records,
-                    std::span<LinkStatus> statuses) = 0;
+                    std::span<keystore::Generation> versions, std::span<LinkStatus> statuses) = 0;
+  void link(std::span<const keystore::AgencyNumber> from,
+            std::span<const keystore::AgencyNumber> to, std::span<const Block> symbols,
+            std::span<Block> linked, std::span<Block> records, std::span<LinkStatus> statuses) {
+    link(from, to, symbols, linked, records, {}, statuses);
+  }
 
   // prepare builds the tables of these agencies (empty: of all) and returns when they are ready.
   // `keep_going` is asked now and then; its error ends the work. kRefused when they do not fit.

@@ -13,6 +13,7 @@ using keystore::AgencyNumber;
 using Agencies = std::span<const AgencyNumber>;
 using People = std::span<const PersonHandle>;
 using Statuses = std::span<LinkStatus>;
+using Versions = std::span<keystore::Generation>;
 
 // Forks since this process, or an ancestor, first opened a Linking. Counted, since asking for the
 // process's number at each call takes longer than a look-up.
@@ -41,9 +42,10 @@ class OwnProcess final : public Linking {
     return linking_->find_agency(code);
   }
   void resolve(Agencies agencies, std::span<const Block> symbols, std::span<PersonHandle> people,
-               Statuses statuses) override {
-    if (!forked()) return linking_->resolve(agencies, symbols, people, statuses);
+               Versions versions, Statuses statuses) override {
+    if (!forked()) return linking_->resolve(agencies, symbols, people, versions, statuses);
     clear(people);
+    clear(versions);
     refuse(statuses);
   }
   void is_issued(People people, Agencies agencies, Statuses statuses) override {
@@ -62,9 +64,10 @@ class OwnProcess final : public Linking {
     refuse(statuses);
   }
   void link(Agencies from, Agencies to, std::span<const Block> symbols, std::span<Block> linked,
-            std::span<Block> records, Statuses statuses) override {
-    if (!forked()) return linking_->link(from, to, symbols, linked, records, statuses);
+            std::span<Block> records, Versions versions, Statuses statuses) override {
+    if (!forked()) return linking_->link(from, to, symbols, linked, records, versions, statuses);
     clear(linked);
+    clear(versions);
     clear(records);
     refuse(statuses);
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "engine/link/index_builder.h"
 
@@ -244,14 +245,27 @@ Status ResolverIndex::refresh(const LinkView& view, const std::function<Status()
   for (const auto& [name, entry] : all) {
     if (keep_going) FUGO_TRY(keep_going());
     if (const Held held = entry->held(view); !held.table || held.current) continue;
-    for (const auto& generation : view.registry->generations) {
-      if (generation.number != name.first) continue;
-      const std::lock_guard lock(entry->making);
-      if (const Held held = entry->held(view); held.table && !held.current)
-        FUGO_TRY(catch_up(view, generation, name.second, *entry));
-    }
+    const Accepted* const generation = view.registry->accepted(name.first);
+    if (generation == nullptr) continue;
+    const std::lock_guard lock(entry->making);
+    if (const Held held = entry->held(view); held.table && !held.current)
+      FUGO_TRY(catch_up(view, generation->row, name.second, *entry));
   }
   return {};
+}
+
+void ResolverIndex::keep_only(const Registry& registry) {
+  std::vector<std::shared_ptr<Entry>> retired;
+  {
+    const std::unique_lock lock(entries_mutex_);
+    for (auto at = entries_.begin(); at != entries_.end();) {
+      const bool keeps = registry.accepted(at->first.first) != nullptr;
+      if (!keeps) retired.push_back(std::move(at->second));
+      at = keeps ? std::next(at) : entries_.erase(at);
+    }
+  }
+  // Wiping takes its time. A table that is being built goes with the thread that builds it.
+  for (const auto& entry : retired) entry->put(nullptr);
 }
 
 ResolverIndex::Totals ResolverIndex::totals() const {

@@ -58,6 +58,10 @@ class ResolverIndex {
   // refresh brings every table up to date that is there.
   [[nodiscard]] Status refresh(const LinkView& view, const std::function<Status()>& keep_going);
 
+  // keep_only gives up the tables of generations that a registry does not accept: they are wiped
+  // when the last thread that uses them is through.
+  void keep_only(const Registry& registry);
+
   struct Totals {
     std::uint64_t tables = 0, entries = 0, bytes = 0, evictions = 0;
   };

@@ -203,6 +203,27 @@ FUGO_API fugo_status fugo_resolve(fugo_linkage *handle, size_t n, const fugo_age
                                   fugo_status *statuses) FUGO_NOEXCEPT;
 
 /**
+ * fugo_resolve(), which also tells of which version each symbol is: after the site's keys were
+ * renewed, agencies' old symbols are resolved until that is finished. Who keeps statistics of old
+ * symbols sees by it which agencies still use them.
+ *
+ * @param handle an open ledger
+ * @param n number of items
+ * @param agencies whose symbol each one is
+ * @param symbols texts, as for fugo_resolve()
+ * @param[out] people the person of each symbol, the same for an old symbol as for the new one
+ * @param[out] versions the symbol version of each symbol; of one that is the same in several, the
+ *   newest; NULL: not wanted
+ * @param[out] statuses as of fugo_resolve(); a symbol of a version that is not accepted any more is
+ *   ::FUGO_UNKNOWN
+ * @return see the conventions
+ */
+FUGO_API fugo_status fugo_resolve_versions(fugo_linkage *handle, size_t n,
+                                           const fugo_agency *agencies, const char *const *symbols,
+                                           fugo_person *people, uint32_t *versions,
+                                           fugo_status *statuses) FUGO_NOEXCEPT;
+
+/**
  * Tells whether agencies have symbols for people.
  *
  * @param handle an open ledger
@@ -268,6 +289,26 @@ FUGO_API fugo_status fugo_link(fugo_linkage *handle, size_t n, const fugo_agency
                                const fugo_agency *to, const char *const *symbols,
                                fugo_symbol *linked, fugo_symbol *records,
                                fugo_status *statuses) FUGO_NOEXCEPT;
+
+/**
+ * fugo_link(), which also tells of which version each inquirer's symbol is. What it gives are
+ * always symbols of the active version.
+ *
+ * @param handle an open ledger
+ * @param n number of items
+ * @param from whose symbol each one is: the inquirers
+ * @param to whose symbols are wanted: the providers
+ * @param symbols texts, as for fugo_resolve()
+ * @param[out] linked the providers' symbols
+ * @param[out] records record symbols; NULL: not wanted
+ * @param[out] versions as of fugo_resolve_versions(); NULL: not wanted
+ * @param[out] statuses as of fugo_link()
+ * @return see the conventions
+ */
+FUGO_API fugo_status fugo_link_versions(fugo_linkage *handle, size_t n, const fugo_agency *from,
+                                        const fugo_agency *to, const char *const *symbols,
+                                        fugo_symbol *linked, fugo_symbol *records,
+                                        uint32_t *versions, fugo_status *statuses) FUGO_NOEXCEPT;
 
 /**
  * Builds the tables that resolve agencies' symbols now, and returns when they are ready, so that

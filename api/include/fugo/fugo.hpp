@@ -76,7 +76,8 @@ class Linkage {
     const Text text(symbol.text);
     const char* const at = text.get();
     const fugo_agency agency = symbol.agency.number();
-    answer.status = of(::fugo_resolve(handle_, 1, &agency, &at, &answer.person.raw_, nullptr));
+    answer.status = of(::fugo_resolve_versions(handle_, 1, &agency, &at, &answer.person.raw_,
+                                               &answer.version, nullptr));
     return answer;
   }
   /** The same for many, in one call; answers in the order of the symbols. */
@@ -117,8 +118,8 @@ class Linkage {
     const Text text(inquiry.text);
     const char* const at = text.get();
     const fugo_agency from = inquiry.from.number(), to = inquiry.to.number();
-    answer.status = of(::fugo_link(handle_, 1, &from, &to, &at, &answer.symbol.raw_,
-                                   &answer.record.raw_, nullptr));
+    answer.status = of(::fugo_link_versions(handle_, 1, &from, &to, &at, &answer.symbol.raw_,
+                                            &answer.record.raw_, &answer.version, nullptr));
     return answer;
   }
   /** The same for many, in one call. */
@@ -202,11 +203,14 @@ inline std::vector<Resolved> Linkage::resolve(std::span<const SymbolOf> symbols)
     texts[i] = Text(symbols[i].text);
     at[i] = texts[i].get();
   }
-  ::fugo_resolve(handle_, n, agencies.data(), at.data(), people.data(), statuses.data());
+  std::vector<std::uint32_t> versions(n);
+  ::fugo_resolve_versions(handle_, n, agencies.data(), at.data(), people.data(), versions.data(),
+                          statuses.data());
   std::vector<Resolved> answers(n);
   for (std::size_t i = 0; i < n; ++i) {
     answers[i].status = of(statuses[i]);
     answers[i].person.raw_ = people[i];
+    answers[i].version = versions[i];
   }
   return answers;
 }
@@ -273,13 +277,15 @@ inline std::vector<Linked> Linkage::link(std::span<const Inquiry> inquiries) {
     texts[i] = Text(inquiries[i].text);
     at[i] = texts[i].get();
   }
-  ::fugo_link(handle_, n, from.data(), to.data(), at.data(), symbols.data(), records.data(),
-              statuses.data());
+  std::vector<std::uint32_t> versions(n);
+  ::fugo_link_versions(handle_, n, from.data(), to.data(), at.data(), symbols.data(),
+                       records.data(), versions.data(), statuses.data());
   std::vector<Linked> answers(n);
   for (std::size_t i = 0; i < n; ++i) {
     answers[i].status = of(statuses[i]);
     answers[i].symbol.raw_ = symbols[i];
     answers[i].record.raw_ = records[i];
+    answers[i].version = versions[i];
   }
   return answers;
 }

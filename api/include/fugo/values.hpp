@@ -113,6 +113,7 @@ struct Inquiry {
 struct Resolved {
   LinkStatus status = LinkStatus::kInternal; /**< of this item */
   Person person;                             /**< nobody unless kOk */
+  std::uint32_t version = 0;                 /**< symbol version of the symbol; 0 unless kOk */
 };
 
 /** Answer of symbol_for() and record_symbol(). */
@@ -126,6 +127,7 @@ struct Linked {
   LinkStatus status = LinkStatus::kInternal; /**< of this item */
   Symbol symbol;                             /**< the provider's; empty unless kOk */
   Symbol record;                             /**< the record symbol; empty unless kOk */
+  std::uint32_t version = 0;                 /**< of the inquirer's symbol; 0 unless kOk */
 };
 
 /** Why a call as a whole failed. */

@@ -107,4 +107,7 @@ class TrialLedger {
   int jobs_ = 0;
 };
 
+// retire_older makes a ledger accept the active generation alone, and removes the others' files.
+void retire_older(Site& site);
+
 }  // namespace fugo::engine::testing

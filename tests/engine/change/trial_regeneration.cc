@@ -164,27 +164,28 @@ void TrialLedger::regenerate(std::uint8_t what) {
   must(site_->reload());
 }
 
-void TrialLedger::retire() {
-  auto& ledger = site_->ledger();
-  const GenerationRow active = site_->active_generation();
+void retire_older(Site& site) {
+  auto& ledger = site.ledger();
   auto generations = must(ledger.generations());
   auto run = must(ledger.runs()).back();
-  {
-    const auto staging = must(keystore::Staging::open(ledger));
-    const auto update = must(ledger.begin());
-    std::vector<keystore::FileRow> files;
-    for (GenerationRow& row : generations) {
-      if (row.state != GenerationState::kAccepting) continue;
-      row.state = GenerationState::kRetired;
-      must(update->put_generation(row));
-      if (row.linkage_generation != active.linkage_generation)
-        files = must(update->erase_files(row.linkage_generation));
-    }
-    run.state = keystore::RunState::kFinished;
-    must(update->put_run(run));
-    must(update->commit());
-    must(staging->unlink(files));
+  const auto active = site.active_generation().linkage_generation;
+  const auto staging = must(keystore::Staging::open(ledger));
+  const auto update = must(ledger.begin());
+  std::vector<keystore::FileRow> files;
+  for (GenerationRow& row : generations) {
+    if (row.state != GenerationState::kAccepting) continue;
+    row.state = GenerationState::kRetired;
+    must(update->put_generation(row));
+    if (row.linkage_generation != active) files = must(update->erase_files(row.linkage_generation));
   }
+  run.state = keystore::RunState::kFinished;
+  must(update->put_run(run));
+  must(update->commit());
+  must(staging->unlink(files));
+}
+
+void TrialLedger::retire() {
+  retire_older(*site_);
   must(site_->reload());
 }
 

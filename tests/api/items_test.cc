@@ -67,6 +67,26 @@ TEST_F(Items, MixedAgenciesInOneCall) {
   }
 }
 
+TEST_F(Items, VersionsAreToldWhereTheyAreWanted) {
+  const fugo_agency from[] = {chiyoda_, yokohama_, chiyoda_};
+  const fugo_agency to[] = {naha_, naha_, naha_};
+  const char* texts[] = {site_.symbol("131016", 1).c_str(), site_.symbol("141003", 1).c_str(),
+                         "nobody's"};
+  fugo_symbol linked[3];
+  fugo_person people[3];
+  fugo_status statuses[3];
+  std::uint32_t versions[3] = {9, 9, 9}, resolved[3] = {9, 9, 9};
+  EXPECT_EQ(fugo_link_versions(handle_, 3, from, to, texts, linked, nullptr, versions, statuses),
+            FUGO_BAD_SYMBOL);
+  EXPECT_THAT(versions, ElementsAre(1U, 1U, 0U));
+  EXPECT_EQ(linked[0].text, site_.symbol("472018", 1));
+  EXPECT_EQ(fugo_resolve_versions(handle_, 3, from, texts, people, resolved, statuses),
+            FUGO_BAD_SYMBOL);
+  EXPECT_THAT(resolved, ElementsAre(1U, 1U, 0U));
+  EXPECT_EQ(std::memcmp(&people[0], &people[1], sizeof(people[0])), 0);
+  EXPECT_EQ(fugo_resolve_versions(handle_, 1, from, texts, people, nullptr, nullptr), FUGO_OK);
+}
+
 TEST_F(Items, StepsGiveWhatLinkGives) {
   const auto first = person(1), second = person(2);
   const fugo_person people[] = {first, second, first};

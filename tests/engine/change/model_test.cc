@@ -44,6 +44,23 @@ class Model {
     }
   }
 
+  // renew gives everybody new symbols; the old ones are resolved until retire().
+  void renew(std::uint8_t what) {
+    for (const auto& [code, person] : people_)
+      if (person.held.contains(1)) old_symbols_[code] = person.held.at(1);
+    trial_.regenerate(what);
+    for (auto& [code, person] : people_)
+      for (auto& [agency, known] : person.held) known = trial_.symbols(agency, {code})[0];
+    link_old(false);
+  }
+  void retire() {
+    link_old(false);
+    trial_.retire();
+    history_.clear();
+    link_old(true);
+    old_symbols_.clear();
+  }
+
   void expect_same_content() {
     EXPECT_EQ(trial_.verify(), "");
     const auto state = must(trial_.site().ledger().state());
@@ -196,7 +213,7 @@ class Model {
     EXPECT_EQ(erased.results, expected);
     EXPECT_EQ(erased.agencies, told);
     EXPECT_EQ(erased.people, gone.size());
-    for (const std::uint64_t code : gone) people_.erase(code);
+    for (const std::uint64_t code : gone) people_.erase(code), old_symbols_.erase(code);
     if (!gone.empty()) history_.clear();
   }
 
@@ -217,6 +234,23 @@ class Model {
     EXPECT_EQ(found, expected);
   }
 
+  // The same with the symbols of the version before.
+  void link_old(bool retired) {
+    std::vector<Block> symbols;
+    std::vector<LinkStatus> expected;
+    for (const auto& [code, symbol] : old_symbols_) {
+      const Person& person = people_.at(code);
+      symbols.push_back(symbol);
+      expected.push_back(retired                   ? LinkStatus::kUnknown
+                         : person.successor != 0   ? LinkStatus::kSuperseded
+                         : person.held.contains(3) ? LinkStatus::kOk
+                                                   : LinkStatus::kNotIssued);
+    }
+    std::vector<LinkStatus> found;
+    for (const LinkItem& item : trial_.link(1, 3, symbols)) found.push_back(item.status);
+    EXPECT_EQ(found, expected);
+  }
+
   struct Past {
     Codes olds, news;
     Changed outcome;
@@ -225,7 +259,8 @@ class Model {
   TrialLedger trial_;
   std::mt19937_64 random_;
   std::map<std::uint64_t, Person> people_;
-  std::vector<Past> history_;  // changes since the last deletion
+  std::vector<Past> history_;                   // changes since the last deletion
+  std::map<std::uint64_t, Block> old_symbols_;  // of agency 1, by code
 };
 
 class ModelTest : public ::testing::TestWithParam<std::uint64_t> {};
@@ -245,6 +280,20 @@ TEST_P(ModelTest, WithSymbolsThatCollideToo) {
   for (int step = 0; step < 40 && !HasFailure(); ++step) {
     SCOPED_TRACE("step " + std::to_string(step));
     model.step();
+  }
+  model.expect_same_content();
+}
+
+TEST_P(ModelTest, AcrossThreeGenerations) {
+  Model model(200 + GetParam(), static_cast<std::uint8_t>(MethodNumber::kTest16));
+  for (int round = 0; round < 3 && !HasFailure(); ++round) {
+    if (round == 1) model.renew(keystore::kRunLinkage | keystore::kRunAgency);
+    if (round == 2) model.renew(keystore::kRunLinkage);
+    for (int step = 0; step < 15 && !HasFailure(); ++step) {
+      SCOPED_TRACE("round " + std::to_string(round) + ", step " + std::to_string(step));
+      model.step();
+    }
+    if (round > 0) model.retire();
   }
   model.expect_same_content();
 }

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "daemon/files/row.h"
+#include "daemon/jobs/job_control.h"
 #include "engine/accepted.h"
 #include "engine/methods.h"
 
@@ -32,7 +33,7 @@ Status refuse_while_job_is_open(engine::Site& site, const keystore::LedgerState&
   FUGO_ASSIGN(const auto job, site.ledger().job(state.open_job));
   return fail(ErrorCode::kRefused,
               fmt::format("the job {} is not finished, and its answers must not change", job.id),
-              "agency registry", "finish it first: run fugo issue with its request file again");
+              "agency registry", "finish it first: " + how_to_go_on(job));
 }
 
 // Making is how agencies that are added now get their symbols.

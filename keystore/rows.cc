@@ -107,7 +107,7 @@ template <typename Codec, Is<JobRow> Row>
 void fields(Codec& codec, Row& row) {
   codec.number("number", row.number, 1, kAny32);
   codec.text("id", row.id, kShort);
-  codec.number("kind", row.kind, 1, 3);
+  codec.number("kind", row.kind, 1, 4);
   codec.number("state", row.state, 1, 7);
   codec.bytes("request_hmac", row.request_hmac);
   codec.time("time", row.time);

@@ -150,7 +150,8 @@ struct GenerationRow {
   friend bool operator==(const GenerationRow&, const GenerationRow&) = default;
 };
 
-enum class JobKind : std::uint8_t { kIssue = 1, kChange = 2, kDelete = 3 };
+// A merger is of two agencies, without a request file.
+enum class JobKind : std::uint8_t { kIssue = 1, kChange = 2, kDelete = 3, kMerge = 4 };
 enum class JobState : std::uint8_t {
   kRunning = 1,
   kAnswering = 2,

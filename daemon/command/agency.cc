@@ -130,6 +130,7 @@ void add_agency(CLI::App& app, Context& context) {
         })
       ->add_option("CODE", given->code, "Agency code")
       ->required();
+  add_agency_merge(*group, context);
 }
 
 }  // namespace fugo::daemon

@@ -7,6 +7,7 @@ namespace fugo::daemon {
 
 void add_init(CLI::App& app, Context& context);
 void add_agency(CLI::App& app, Context& context);
+void add_agency_merge(CLI::App& agency, Context& context);  // `agency` is the command's group
 void add_issue(CLI::App& app, Context& context);
 void add_change(CLI::App& app, Context& context);
 void add_delete(CLI::App& app, Context& context);

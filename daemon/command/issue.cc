@@ -17,13 +17,6 @@ struct RequestArguments {
   std::optional<std::uint64_t> confirm;
 };
 
-// applied_since says what a failed run left: whether anything was committed since `before`.
-std::string applied_since(std::uint64_t before, engine::Site& site) {
-  const auto state = site.ledger().state();
-  if (state && state->commits == before) return "nothing was applied";
-  return "what was committed stays; running it again goes on from there";
-}
-
 Result<Outcome> run(Context& context, const RequestArguments& given) {
   context.applied = "nothing was applied";
   FUGO_ASSIGN(auto actor, context.actor());

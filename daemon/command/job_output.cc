@@ -30,12 +30,22 @@ JobOptions job_options(const Settings& settings) {
   return options;
 }
 
+std::string applied_since(std::uint64_t before, engine::Site& site) {
+  const auto state = site.ledger().state();
+  if (state && state->commits == before) return "nothing was applied";
+  return "what was committed stays; running it again goes on from there";
+}
+
 JobFigures job_figures(const JobReport& report) {
   switch (report.kind) {
     case keystore::JobKind::kChange:
       return {{"changed", report.count_changed}, {"joined", report.count_joined}};
     case keystore::JobKind::kDelete:
       return {{"deleted", report.count_deleted}};
+    case keystore::JobKind::kMerge:
+      return {{"new", report.count_new},
+              {"existing", report.count_existing},
+              {"superseded", report.count_superseded}};
     case keystore::JobKind::kIssue:
       break;
   }

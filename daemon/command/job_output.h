@@ -25,6 +25,10 @@ class BulkProgress {
 // job_options puts the settings into a job's options.
 [[nodiscard]] JobOptions job_options(const Settings& settings);
 
+// applied_since says what a failed run left: whether anything was committed since the ledger had
+// had `before` commits.
+[[nodiscard]] std::string applied_since(std::uint64_t before, engine::Site& site);
+
 // JobFigures are a kind's own figures: names of the JSON form and of the text, and values.
 using JobFigures = std::vector<std::pair<const char*, std::uint64_t>>;
 [[nodiscard]] JobFigures job_figures(const JobReport& report);

@@ -39,7 +39,7 @@ const char* state_name(keystore::RunState state) {
 }
 
 const char* kind_name(keystore::JobKind kind) {
-  constexpr std::array<const char*, 4> kWords = {"unknown", "issue", "change", "delete"};
+  constexpr std::array<const char*, 5> kWords = {"unknown", "issue", "change", "delete", "merge"};
   return word(kWords, kind);
 }
 

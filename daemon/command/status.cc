@@ -115,8 +115,11 @@ std::string open_job_text(const std::vector<keystore::JobRow>& jobs, const std::
   if (id.empty()) return "none";
   if (daemon_runs) return id;
   for (const auto& job : jobs)
-    if (job.id == id && job.own_request) return id + ": the daemon finishes it when it is started";
-  return id + ": run fugo issue with its request file again to finish it";
+    if (job.id == id)
+      return id + ": " +
+             (job.own_request ? "the daemon finishes it when it is started"
+                              : how_to_go_on(job) + " to finish it");
+  return id;
 }
 
 // Ledger is what `status` reads of it at one time.

@@ -77,6 +77,7 @@ struct AnswerHead {
   std::int64_t time = 0;    // the job's pinned time of issue, seconds since 1970
   std::uint64_t rows = 0;   // of the request
   keystore::Generation symbol_version = 1;
+  std::string merged_agency;  // of a merger: the code of the agency that is closed
   // Rejected rows by agency number ([0]: agency not known), the ledger's included; empty leaves
   // them out of the summary's counts by agency.
   std::vector<std::uint64_t> rejected_by_agency;

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "daemon/command/names.h"
 
 namespace fugo::daemon {
 namespace {
@@ -46,6 +47,11 @@ Status PairAnswers::add_record(const Block& before, const Block& after) {
   return records_.add({0, before, after});
 }
 
+void PairAnswers::expect(keystore::AgencyNumber agency) {
+  if (by_agency_.size() <= agency) by_agency_.resize(agency + std::size_t{1});
+  expected_ = agency;
+}
+
 // Writer makes one job's folder and file of records.
 class PairAnswers::Writer {
  public:
@@ -55,7 +61,8 @@ class PairAnswers::Writer {
         place_(place),
         folder_(temporary_answers_path(place.directory, place.id)),
         head_(head),
-        both_(head.kind == keystore::JobKind::kChange),
+        both_(head.kind != keystore::JobKind::kDelete),
+        has_request_(head.kind != keystore::JobKind::kMerge),
         going_(going) {
     for (const auto& agency : registry) codes_[agency.number] = agency.code;
   }
@@ -67,9 +74,11 @@ class PairAnswers::Writer {
     FUGO_TRY(make_directory(folder_));
     FUGO_TRY(write_agencies());
     const std::uint64_t agencies = notes_.size();
-    FUGO_ASSIGN(auto rejected, write_rejects(folder_, rejects));
-    notes_.push_back(std::move(rejected));
-    FUGO_TRY(write_records());
+    if (has_request_) {
+      FUGO_ASSIGN(auto rejected, write_rejects(folder_, rejects));
+      notes_.push_back(std::move(rejected));
+      FUGO_TRY(write_records());
+    }
     WrittenAnswers written;
     FUGO_ASSIGN(written.digest, digest_of_notes(notes_));
     written.agencies = agencies;
@@ -90,6 +99,7 @@ class PairAnswers::Writer {
       if (open_.empty() || pair.agency != agency_) FUGO_TRY(next_agency(pair.agency));
       return write_symbols(pair.before, pair.after, both_, open_.back());
     }));
+    if (notes_.empty() && pairs_.expected_ != 0) FUGO_TRY(next_agency(pairs_.expected_));
     FUGO_TRY(end_agency());
     return sync_open();
   }
@@ -105,10 +115,9 @@ class PairAnswers::Writer {
     const std::uint64_t count = pairs_.by_agency_[agency];
     notes_.push_back({code->second + ".csv", count, {}});
     FUGO_ASSIGN(auto file, AnswerFile::create(folder_ / notes_.back().name));
-    FUGO_TRY(
-        file.append(fmt::format("#fugo-response,version=1,id={},kind={},agency={},records={}\n{}\n",
-                                head_.id, both_ ? "change" : "delete", code->second, count,
-                                both_ ? "old_symbol,new_symbol" : "symbol")));
+    FUGO_TRY(file.append(fmt::format(
+        "#fugo-response,version=1,id={},kind={},agency={},records={}\n{}\n", head_.id,
+        kind_name(head_.kind), code->second, count, both_ ? "old_symbol,new_symbol" : "symbol")));
     open_.push_back(std::move(file));
     writing_ = true;
     return {};
@@ -149,30 +158,36 @@ class PairAnswers::Writer {
                        const WrittenAnswers& written) {
     std::map<std::string, std::uint64_t> symbols;
     for (std::size_t number = 0; number < pairs_.by_agency_.size(); ++number)
-      if (pairs_.by_agency_[number] != 0)
+      if (pairs_.by_agency_[number] != 0 || (number != 0 && number == pairs_.expected_))
         symbols[codes_[static_cast<keystore::AgencyNumber>(number)]] = pairs_.by_agency_[number];
     auto agencies = nlohmann::ordered_json::object();
     for (const auto& [code, count] : symbols) agencies[code] = {{"symbols", count}};
-    return write_summary_file(folder_, {{"format", "fugo-summary"},
-                                        {"version", 1},
-                                        {"id", head_.id},
-                                        {"kind", both_ ? "change" : "delete"},
-                                        {"environment", head_.environment},
-                                        {"started", format_time(head_.time)},
-                                        {"symbol_version", head_.symbol_version},
-                                        {"rows", head_.rows},
-                                        {"counts", counts},
-                                        {"rejects", reject_counts(rejects)},
-                                        {"agencies", agencies},
-                                        {"files", file_notes(notes_)},
-                                        {"answers_digest", hex(written.digest)}});
+    nlohmann::ordered_json summary = {{"format", "fugo-summary"},
+                                      {"version", 1},
+                                      {"id", head_.id},
+                                      {"kind", kind_name(head_.kind)},
+                                      {"environment", head_.environment},
+                                      {"started", format_time(head_.time)},
+                                      {"symbol_version", head_.symbol_version},
+                                      {"rows", head_.rows},
+                                      {"counts", counts},
+                                      {"rejects", reject_counts(rejects)},
+                                      {"agencies", agencies},
+                                      {"files", file_notes(notes_)},
+                                      {"answers_digest", hex(written.digest)}};
+    if (!has_request_) {
+      summary.erase("rejects");
+      summary["closed_agency"] = head_.merged_agency;
+    }
+    return write_summary_file(folder_, summary);
   }
 
   PairAnswers& pairs_;
   const AnswersPlace& place_;
   const std::filesystem::path folder_;
   const AnswerHead& head_;
-  const bool both_;
+  const bool both_;         // a symbol before and one after
+  const bool has_request_;  // whose rows were rejected or carried out
   const KeepGoing& going_;
   std::map<keystore::AgencyNumber, std::string> codes_;
   std::vector<FileNote> notes_;   // of the agencies, then rejects.csv, then the records

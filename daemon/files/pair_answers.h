@@ -1,4 +1,5 @@
-// Answers to a change or a deletion: symbols that gave way, by agency, and record symbols.
+// Answers to a change, a deletion or a merger: symbols that gave way, by agency, and record
+// symbols.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@
 namespace fugo::daemon {
 
 // PairAnswers collects pairs of symbols in any order, in bounded memory, and writes them sorted.
-// For a deletion there is no symbol after; one thread at a time.
+// For a deletion there is no symbol after, for a merger no record symbol and no reject. One thread
+// at a time.
 class PairAnswers {
  public:
   PairAnswers() = default;
@@ -31,9 +33,13 @@ class PairAnswers {
                                   const Block& after = {});
   [[nodiscard]] Status add_record(const Block& before, const Block& after = {});
 
+  // expect gives an agency a file even if no pair of it comes.
+  void expect(keystore::AgencyNumber agency);
+
   // write makes DIR/.<id>.tmp/ anew, with a file for each agency that has a pair, rejects.csv and
-  // summary.json, and RECORDS/.<id>.csv.tmp; all of it is synced. `counts` goes into the summary.
-  // An agency that is not in `registry` is kInternal.
+  // summary.json, and RECORDS/.<id>.csv.tmp; all of it is synced. Of a merger there is neither
+  // rejects.csv nor a file of records. `counts` goes into the summary. An agency that is not in
+  // `registry` is kInternal.
   [[nodiscard]] Result<WrittenAnswers> write(const AnswersPlace& place, const AnswerHead& head,
                                              const nlohmann::ordered_json& counts,
                                              std::span<const keystore::Agency> registry,
@@ -50,6 +56,7 @@ class PairAnswers {
   SortedRuns<Pair> agencies_, records_;
   std::vector<std::uint64_t> by_agency_;  // pairs by agency number
   std::uint64_t record_count_ = 0;
+  keystore::AgencyNumber expected_ = 0;
 };
 
 }  // namespace fugo::daemon

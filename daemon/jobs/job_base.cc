@@ -14,13 +14,6 @@ using keystore::JobState;
 
 namespace {
 
-// one_spelling is one spelling for a directory that is there.
-std::filesystem::path one_spelling(const std::filesystem::path& directory) {
-  std::error_code error;
-  auto path = std::filesystem::canonical(directory, error);
-  return error ? directory : path;
-}
-
 bool is_there(const std::filesystem::path& path) {
   std::error_code ignored;
   return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
@@ -142,16 +135,6 @@ Status Job::show_rejects() {
   });
 }
 
-Status Job::refuse_other_open_job(const keystore::LedgerState& state) const {
-  if (state.open_job == 0) return {};
-  FUGO_ASSIGN(auto open, site_.ledger().job(state.open_job));
-  if (open.cancelled && open.state == JobState::kRunning)
-    return cancel_job(site_, options_, open, options_.actor);
-  return fail(ErrorCode::kRefused, "request " + open.id + " has been started and not finished",
-              options_.request.string(),
-              "run that request again first, or give it up by fugo jobs cancel " + open.id);
-}
-
 void Job::describe() {
   job_.id = survey_.head.id;
   job_.kind = survey_.head.kind;
@@ -178,7 +161,7 @@ void Job::pin(const keystore::LedgerState& state) {
 Status Job::start() {
   FUGO_TRY(before_commit());
   FUGO_ASSIGN(const auto state, site_.ledger().state());
-  FUGO_TRY(refuse_other_open_job(state));
+  FUGO_TRY(settle_other_job(site_, options_, state, options_.request.string()));
   pin(state);
   FUGO_TRY(refuse_answers_there(place()));
   job_.state = JobState::kRunning;
@@ -199,7 +182,7 @@ Status Job::take_up() {
   report_.resumed = true;
   const auto directory = one_spelling(options_.output_directory);
   if (directory != job_.output_directory && job_.state == JobState::kRunning)
-    move_answers(directory);
+    move_answers(job_, directory);
   if (directory != job_.output_directory)
     return fail(ErrorCode::kRefused,
                 "the answers of request " + job_.id + " are made already, in another directory",
@@ -217,13 +200,6 @@ Status Job::take_up() {
         options_.actor, std::string(job_kind_name(job_.kind)) + ".resume",
         nlohmann::json{{"request", job_.id}, {"rows_done", job_.rows_done}}.dump());
   });
-}
-
-// While nothing is answered the answers can go elsewhere; the next commit stores it.
-void Job::move_answers(const std::filesystem::path& directory) {
-  std::error_code ignored;
-  std::filesystem::remove_all(temporary_answers_path(job_.output_directory, job_.id), ignored);
-  job_.output_directory = directory.string();
 }
 
 Status Job::before_commit() {
@@ -337,7 +313,7 @@ Result<JobReport> Job::report() {
   if (job_.state != JobState::kHeld && !job_.output_directory.empty()) {
     report_.answers = answers_path(options_.output_directory, job_.id);
     FUGO_ASSIGN(report_.agencies, count_answer_files(place()));
-    if (job_.kind != keystore::JobKind::kIssue) report_.records = records_path(place());
+    if (has_records(job_.kind)) report_.records = records_path(place());
   }
   report_.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();

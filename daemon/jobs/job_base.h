@@ -97,11 +97,9 @@ class Job {
   [[nodiscard]] Status foresee();
   [[nodiscard]] Result<bool> approved();
   [[nodiscard]] Status hold(const std::string& reasons);
-  [[nodiscard]] Status refuse_other_open_job(const keystore::LedgerState& state) const;
   [[nodiscard]] Status start();
   [[nodiscard]] Status take_up();
   void pin(const keystore::LedgerState& state);
-  void move_answers(const std::filesystem::path& directory);
   [[nodiscard]] Status refuse_retired() const;
   [[nodiscard]] Result<JobReport> repeat();
   [[nodiscard]] Result<JobReport> report();

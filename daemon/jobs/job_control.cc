@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "base/file.h"
+#include "daemon/command/names.h"
+#include "daemon/jobs/merge_job.h"
 
 namespace fugo::daemon {
 namespace {
@@ -31,6 +33,16 @@ nlohmann::json counts_of(const JobRow& job) {
     case keystore::JobKind::kDelete:
       counts.update({{"deleted", job.count_existing}});
       break;
+    case keystore::JobKind::kMerge: {
+      JobReport report;
+      fill_report(job, report);
+      counts = {{"request", job.id},
+                {"rows", job.rows},
+                {"new", report.count_new},
+                {"existing", report.count_existing},
+                {"superseded", report.count_superseded}};
+      break;
+    }
     case keystore::JobKind::kIssue:
       counts.update({{"new", job.count_new},
                      {"existing", job.count_existing},
@@ -66,10 +78,38 @@ JobStop stop_of(const Error& error) {
              : JobStop::kNone;
 }
 
-const char* job_kind_name(keystore::JobKind kind) {
-  return kind == keystore::JobKind::kChange   ? "change"
-         : kind == keystore::JobKind::kDelete ? "delete"
-                                              : "issue";
+const char* job_kind_name(keystore::JobKind kind) { return kind_name(kind); }
+
+std::filesystem::path one_spelling(const std::filesystem::path& directory) {
+  std::error_code error;
+  auto path = std::filesystem::canonical(directory, error);
+  return error ? directory : path;
+}
+
+void move_answers(JobRow& job, const std::filesystem::path& directory) {
+  std::error_code ignored;
+  std::filesystem::remove_all(temporary_answers_path(job.output_directory, job.id), ignored);
+  job.output_directory = directory.string();
+}
+
+bool has_records(keystore::JobKind kind) {
+  return kind == keystore::JobKind::kChange || kind == keystore::JobKind::kDelete;
+}
+
+std::string how_to_go_on(const keystore::JobRow& job) {
+  const auto agencies = merger_of(job.id);
+  if (!agencies) return "run that request again";
+  return "run fugo agency merge --from " + agencies->from + " --to " + agencies->into + " again";
+}
+
+Status settle_other_job(engine::Site& site, const JobOptions& options,
+                        const keystore::LedgerState& state, const std::string& where) {
+  if (state.open_job == 0) return {};
+  FUGO_ASSIGN(auto open, site.ledger().job(state.open_job));
+  if (open.cancelled && open.state == JobState::kRunning)
+    return cancel_job(site, options, open, options.actor);
+  return fail(ErrorCode::kRefused, "request " + open.id + " has been started and not finished",
+              where, how_to_go_on(open) + " first, or give it up by fugo jobs cancel " + open.id);
 }
 
 Status look_at_orders(engine::Site& site, JobRow& job) {
@@ -103,7 +143,7 @@ Status commit_job(engine::Site& site, JobRow& job,
 
 AnswersPlace answers_place(const JobOptions& options, const JobRow& job) {
   AnswersPlace place{job.output_directory, job.id};
-  if (job.kind != keystore::JobKind::kIssue) place.records = options.records_directory;
+  if (has_records(job.kind)) place.records = options.records_directory;
   return place;
 }
 
@@ -146,6 +186,12 @@ void fill_report(const JobRow& job, JobReport& report) {
       break;
     case keystore::JobKind::kDelete:
       report.count_deleted = job.count_existing;
+      break;
+    case keystore::JobKind::kMerge:
+      report.count_new = job.count_new;
+      report.count_superseded = job.count_existing;
+      report.count_existing =
+          job.rows_done - std::min(job.rows_done, job.count_new + job.count_existing);
       break;
     case keystore::JobKind::kIssue:
       report.count_new = job.count_new;

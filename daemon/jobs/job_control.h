@@ -23,6 +23,24 @@ namespace fugo::daemon {
 // refuse_answers_there is kRefused when something is where the answers are to appear.
 [[nodiscard]] Status refuse_answers_there(const AnswersPlace& place);
 
+// has_records tells whether jobs of a kind tell the site of record symbols.
+[[nodiscard]] bool has_records(keystore::JobKind kind);
+
+// how_to_go_on says how a job that was started comes to its end: "run that request again".
+[[nodiscard]] std::string how_to_go_on(const keystore::JobRow& job);
+
+// one_spelling is one spelling for a directory that is there.
+[[nodiscard]] std::filesystem::path one_spelling(const std::filesystem::path& directory);
+
+// move_answers lets a job answer elsewhere, which it can while nothing is answered; the next commit
+// stores it.
+void move_answers(keystore::JobRow& job, const std::filesystem::path& directory);
+
+// settle_other_job is for whoever wants to start a job: kRefused at `where` when another one is
+// open. One that is to be cancelled is given up now.
+[[nodiscard]] Status settle_other_job(engine::Site& site, const JobOptions& options,
+                                      const keystore::LedgerState& state, const std::string& where);
+
 // cancel_job gives a job up: state kCancelled, journaled. What it had written of answers that
 // nobody saw is removed. A change that has committed segments is answered as far as it went, from
 // the ledger alone, since agencies would not know their people any more. `options` tells where
@@ -39,7 +57,7 @@ namespace fugo::daemon {
 
 // fill_report puts what a job's row knows into a report. The row has the same counters for every
 // kind: of a change people_new is rows changed and count_existing rows joined; of a delete
-// count_existing is rows deleted.
+// count_existing is rows deleted; of a merger count_existing is rows of superseded people.
 void fill_report(const keystore::JobRow& job, JobReport& report);
 
 // answers_place is where a job's answers and record symbols go.

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "daemon/agency_file.h"
 #include "daemon/files/head.h"
+#include "daemon/jobs/merge_job.h"
 
 namespace fugo::daemon {
 namespace {
@@ -82,7 +83,8 @@ Result<std::vector<WaitingAnswer>> list_outbox(const fs::path& outbox) {
 
 Result<bool> acknowledge(keystore::Ledger& ledger, const fs::path& outbox, const std::string& id,
                          const std::string& agency, const keystore::Actor& actor) {
-  if (!is_request_id(id)) return fail(ErrorCode::kUsage, "is not the id of a request", "ID");
+  if (!is_request_id(id) && !merger_of(id))
+    return fail(ErrorCode::kUsage, "is not the id of a request", "ID");
   if (agency != kRejects && !valid_agency_code(agency))
     return fail(ErrorCode::kUsage, "is neither the code of an agency nor \"rejects\"", "AGENCY");
   const fs::path folder = outbox / id, file = folder / (agency + ".csv");

@@ -29,10 +29,15 @@ constexpr const char* kWhere = "fugo agency merge";
 
 // refuse_open_run: an agency that is closed in the middle of a regeneration would have a mapping
 // file that nobody takes over, and the one that takes over would miss its people in its own.
-Status refuse_open_run(const keystore::LedgerState& state) {
+// A run that was planned after the merger began cannot be committed before that ends.
+Status refuse_open_run(const keystore::LedgerState& state, const JobRow& job) {
   if (state.open_run == 0) return {};
   return fail(ErrorCode::kRefused, "a regeneration is not finished", kWhere,
-              "bring it to its end, or abort it: fugo regenerate status shows it");
+              job.number == 0
+                  ? "bring it to its end, or abort it: fugo regenerate status shows it"
+                  : "abort it (fugo regenerate status shows it), or give the merger up: fugo jobs "
+                    "cancel " +
+                        job.id);
 }
 
 // MergeJob is one run over one merger. The steps are told in docs/exactly-once.md.
@@ -134,7 +139,6 @@ Status MergeJob::start() {
   FUGO_TRY(mergeable());
   FUGO_TRY(before_commit());
   FUGO_ASSIGN(const auto state, site_.ledger().state());
-  FUGO_TRY(refuse_open_run(state));
   FUGO_TRY(settle_other_job(site_, options_, state, kWhere));
   FUGO_TRY(refuse_answers_there(place()));
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
@@ -149,7 +153,7 @@ Status MergeJob::start() {
   job_.segment_rows = std::clamp<std::uint32_t>(options_.segment_rows, 1, kMostRows);
   pin_registry(site_, state, job_);
   return commit_job(site_, job_, [&](keystore::Update& update) -> Status {
-    FUGO_TRY(refuse_open_run(update.state()));
+    FUGO_TRY(refuse_open_run(update.state(), job_));
     if (update.state().registry_version != site_.registry_version() ||
         update.state().next_segment != state.next_segment)
       return fail(ErrorCode::kRefused, "the ledger was changed meanwhile", kWhere, "run it again");
@@ -170,9 +174,8 @@ Status MergeJob::take_up() {
                 "the answers of " + job_.id + " are made already, in another directory",
                 options_.output_directory.string(), "run it with --out " + job_.output_directory);
   if (job_.state != JobState::kRunning) return {};
-  FUGO_ASSIGN(const auto state, site_.ledger().state());
-  FUGO_TRY(refuse_open_run(state));
-  if (state.registry_version != job_.registry_version)
+  if (site_.active_generation().number != job_.generation || from_.state == AgencyState::kClosed ||
+      into_.state == AgencyState::kClosed)
     return fail(ErrorCode::kDamaged, "the registries changed while " + job_.id + " was open",
                 "ledger", "run fugo verify; fugo jobs cancel " + job_.id + " gives it up");
   FUGO_TRY(before_commit());
@@ -186,9 +189,12 @@ Status MergeJob::take_up() {
 Status MergeJob::before_commit() {
   FUGO_TRY(going_());
   auto ordered = look_at_orders(site_, job_);
-  if (ordered || stop_of(ordered.error()) != JobStop::kCancelled || job_.number == 0)
-    return ordered;
-  FUGO_TRY(cancel_job(site_, options_, job_, options_.actor));
+  if (ordered) {
+    FUGO_ASSIGN(const auto state, site_.ledger().state());
+    return refuse_open_run(state, job_);
+  }
+  if (stop_of(ordered.error()) == JobStop::kCancelled && job_.number != 0)
+    FUGO_TRY(cancel_job(site_, options_, job_, options_.actor));
   return ordered;
 }
 
@@ -246,10 +252,13 @@ Status MergeJob::close(const WrittenAnswers& written) {
   job_.state = JobState::kAnswering;
   job_.answers_digest = written.digest;
   return commit_job(site_, job_, [&](keystore::Update& update) -> Status {
-    FUGO_TRY(refuse_open_run(update.state()));
-    Agency closed = from_;
-    closed.state = AgencyState::kClosed;
-    FUGO_TRY(update.put_agency(closed));
+    FUGO_TRY(refuse_open_run(update.state(), job_));
+    FUGO_ASSIGN(auto agencies, site_.ledger().agencies());  // as they are now: we hold the lock
+    for (Agency& agency : agencies) {
+      if (agency.number != from_.number) continue;
+      agency.state = AgencyState::kClosed;
+      FUGO_TRY(update.put_agency(agency));
+    }
     return update.append_journal(options_.actor, "agency.close", details().dump());
   });
 }

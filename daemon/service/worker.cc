@@ -292,18 +292,31 @@ Result<bool> Worker::settle_open_job(const keystore::LedgerState& state,
     default:
       break;
   }
-  if (open_job_told_ != job.id)
+  tell_open_job(job);
+  return false;
+}
+
+void Worker::tell_open_job(const keystore::JobRow& job) {
+  const bool merger = job.kind == keystore::JobKind::kMerge;
+  if (open_job_told_ != job.id && merger)
+    log_warning(
+        "a merger of agencies was begun: stop fugod and give its command again, or give the job up "
+        "with fugo jobs cancel",
+        {field::job(job.id)});
+  if (open_job_told_ != job.id && !merger)
     log_warning(
         "a job was begun and its request file is not there: put it into the inbox again, "
         "or give the job up with fugo jobs cancel",
         {field::job(job.id)});
   open_job_told_ = job.id;
-  board_.set_error(
-      {ErrorCode::kRefused, "job " + job.id + " was begun and its request file is not there",
-       settings_.daemon.work.string(),
-       "put it into the inbox again, or fugo jobs cancel " + job.id},
-      job.id);
-  return false;
+  board_.set_error({ErrorCode::kRefused,
+                    "job " + job.id + " was begun and " +
+                        (merger ? "is not finished" : "its request file is not there"),
+                    settings_.daemon.work.string(),
+                    (merger ? "stop fugod and " + how_to_go_on(job)
+                            : std::string("put it into the inbox again")) +
+                        ", or fugo jobs cancel " + job.id},
+                   job.id);
 }
 
 Result<Step> Worker::step_of(const QueuedFile& file) {

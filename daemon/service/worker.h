@@ -80,6 +80,7 @@ class Worker {
   [[nodiscard]] Result<bool> put_in_place(std::vector<QueuedFile>& files);
   [[nodiscard]] Result<std::optional<QueuedFile>> choose(std::vector<QueuedFile>& files,
                                                          const keystore::LedgerState& state);
+  void tell_open_job(const keystore::JobRow& job);
   [[nodiscard]] Result<Step> step_of(const QueuedFile& file);
 
   [[nodiscard]] Status work_on(const QueuedFile& file);

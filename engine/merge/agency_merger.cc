@@ -245,11 +245,8 @@ void Merger::count(const keystore::Actor& actor, keystore::SegmentData& data) co
 Result<std::unique_ptr<AgencyMerger>> AgencyMerger::create(Site& site, const keystore::Agency& from,
                                                            const keystore::Agency& into,
                                                            const keystore::JobRow& job) {
-  FUGO_ASSIGN(const auto generations, site.ledger().generations());
-  const auto generation =
-      std::find_if(generations.begin(), generations.end(),
-                   [&](const auto& row) { return row.number == job.generation; });
-  if (generation == generations.end())
+  const auto* generation = site.find_generation(job.generation);
+  if (generation == nullptr)
     return fail(ErrorCode::kDamaged, "the merger's generation is not registered",
                 "ledger, table generations", "run fugo verify");
   return std::make_unique<Merger>(site, from, into, *generation, job.first_segment);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/config.h"
+#include "daemon/site_access.h"
 #include "tests/daemon/jobs/merge_requests.h"
 
 namespace fugo::test {
@@ -44,7 +46,9 @@ TEST(MergeJob, TheOneTakesOverEverybodyAndTheOtherIsClosed) {
   ASSERT_EQ(pairs.size(), 20U);
   for (const auto& [resident, symbol] : from) {
     ASSERT_EQ(pairs.count(symbol), 1U) << resident;
-    if (into.count(resident) != 0) EXPECT_EQ(pairs.at(symbol), into.at(resident));
+    if (into.count(resident) != 0) {
+      EXPECT_EQ(pairs.at(symbol), into.at(resident));
+    }
     EXPECT_THAT(link_one(site, pairs.at(symbol), "472018", "131130"), HasSubstr("ok,")) << resident;
   }
   // What was issued by the merger is what an issue gives, and is known already.
@@ -171,6 +175,9 @@ TEST(MergeJob, ThreeMergersInARowLoseNobody) {
     EXPECT_EQ(second.at(first.at(symbol)), truth.at(resident));
   for (const auto& [resident, symbol] : b) EXPECT_EQ(second.at(symbol), truth.at(resident));
   for (const auto& [resident, symbol] : c) EXPECT_EQ(symbol, truth.at(resident));
+  // The first one is answered again although both its agencies are closed.
+  ASSERT_EQ(run_merge(site, "131016", "472018", "again").exit_code, 0);
+  EXPECT_EQ(merged_symbols(site, "131016", "472018", "again"), first);
   EXPECT_EQ(verify(site), "sound");
 }
 
@@ -289,6 +296,42 @@ TEST(MergeJob, RefusedWithNothingApplied) {
   EXPECT_THAT(run_merge(site, "131016", "472018", "taken").err, HasSubstr("is there already"));
   // The one that goes may be suspended.
   ASSERT_EQ(site.run({"agency", "suspend", "131016"}).exit_code, 0);
+  EXPECT_EQ(run_merge(site, "131016", "472018").exit_code, 0);
+}
+
+// A regeneration's row, as planning one leaves it, and as aborting it does.
+void put_run(const TestSite& test, keystore::RunState state) {
+  const auto settings = daemon::load_settings(test.config());
+  ASSERT_TRUE(settings);
+  const auto site =
+      daemon::open_site(*settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend);
+  ASSERT_TRUE(site) << site.error().message();
+  const auto update = (*site)->ledger().begin();
+  ASSERT_TRUE(update);
+  keystore::RunRow run;
+  run.number = (*update)->state().open_run;
+  if (run.number != 0) run.id = "R0001";
+  run.state = state;
+  run.what = keystore::kRunAgency;
+  run.reason = "drill";
+  run.operator_name = "hanako";
+  ASSERT_TRUE((*update)->put_run(run));
+  ASSERT_TRUE((*update)->commit());
+}
+
+TEST(MergeJob, RefusedWhileARegenerationIsUnfinished) {
+  const TestSite site;
+  (void)issue_some(site, "I1", "131016", range(0, 5));
+  const std::string digest = digest_of(site);
+  put_run(site, keystore::RunState::kPlanned);
+  const auto refused = run_merge(site, "131016", "472018");
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err,
+              AllOf(HasSubstr("a regeneration is not finished"),
+                    HasSubstr("fugo regenerate status"), HasSubstr("nothing was applied")));
+  EXPECT_EQ(digest_of(site), digest);
+  EXPECT_EQ(agency_states(site).at("131016"), "active");
+  put_run(site, keystore::RunState::kAborted);
   EXPECT_EQ(run_merge(site, "131016", "472018").exit_code, 0);
 }
 

@@ -266,10 +266,6 @@ Status MergeJob::close(const WrittenAnswers& written) {
 // Answered once more, by reading only.
 Status MergeJob::repeat() {
   report_.repeated = true;
-  std::error_code ignored;
-  const auto folder = answers_path(options_.output_directory, job_.id);
-  if (std::filesystem::exists(std::filesystem::symlink_status(folder, ignored)))
-    return check_published(place(), job_.answers_digest);
   const auto gone = [&](const char* why) {
     return fail(ErrorCode::kRefused,
                 "the merger was done on " + format_time(job_.time) +
@@ -278,6 +274,11 @@ Status MergeJob::repeat() {
                 std::string(why) + " since; they were in " +
                     answers_path(job_.output_directory, job_.id).string());
   };
+  if (site_.find_accepted(job_.generation) == nullptr) return gone("the symbols' version ended");
+  std::error_code ignored;
+  const auto folder = answers_path(options_.output_directory, job_.id);
+  if (std::filesystem::exists(std::filesystem::symlink_status(folder, ignored)))
+    return check_published(place(), job_.answers_digest);
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   FUGO_ASSIGN(const std::uint64_t held, snapshot->count_issued(from_.number));
   if (held != job_.rows) return gone("people were deleted");

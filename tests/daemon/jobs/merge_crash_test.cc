@@ -21,11 +21,11 @@ struct Left {
 };
 
 // MergeSite is a site with 20 people of 131016, some of whom 472018 knows and one is superseded,
-// and segments of seven rows.
+// and segments of eleven rows.
 class MergeSite {
  public:
   MergeSite() {
-    site_.set_config("[ledger]", "[issue]\nsegment_rows = 7\n\n[ledger]");
+    site_.set_config("[ledger]", "[issue]\nsegment_rows = 11\n\n[ledger]");
     std::vector<std::size_t> residents;
     for (std::size_t i = 0; i < 20; ++i) residents.push_back(i);
     EXPECT_EQ(issue_some(site_, "I1", "131016", residents).size(), 20U);

@@ -30,7 +30,8 @@ TEST_P(LinkingMerge, TheClosedOneIsUnknownAtOnceAndTheOtherKnowsEverybody) {
   EXPECT_FALSE(linking->find_agency(from));
   Block symbol = site.symbol(from, 1), linked, record;
   const auto number_other = number(*linking, other);
-  for (const auto& [a, b] : {std::pair{number_from, number_other}, {number_other, number_from}}) {
+  for (const auto& [a, b] :
+       {std::pair{number_from, number_other}, std::pair{number_other, number_from}}) {
     LinkStatus status = LinkStatus::kOk;
     linking->link({&a, 1}, {&b, 1}, {&symbol, 1}, {&linked, 1}, {&record, 1}, {&status, 1});
     EXPECT_EQ(status, LinkStatus::kUnknownAgency);

@@ -254,8 +254,8 @@ struct RunRow {
   std::uint64_t planned_people = 0, planned_symbols = 0, planned_agencies = 0;
   std::string output_directory;  // absolute; of the mapping files
   // Progress.
-  PersonId people_done = 0;       // ids below are in the new generation
-  std::uint64_t people_made = 0;  // linkage symbols made for those who are not deleted
+  PersonId people_done = 0;          // ids below are in the new generation
+  std::uint64_t people_made = 0;     // linkage symbols made for those who are not deleted
   std::uint64_t people_rebased = 0;  // of them, made afresh from resident codes
   std::uint64_t symbols_mapped = 0, records_mapped = 0;
   bool reject_old = false;

@@ -42,7 +42,8 @@ class AgencyRegistryTest : public ::testing::Test {
     const auto added = add_agencies(*site_, {{0, code, "An agency", method}}, {},
                                     {"the command line", {}, false}, {"tester", ""});
     EXPECT_TRUE(added) << added.error().message();
-    for (const auto& agency : site_->ledger().agencies().value())
+    const auto agencies = site_->ledger().agencies().value();  // outlives the loop
+    for (const auto& agency : agencies)
       if (agency.code == code) return agency.versions;
     return {};
   }

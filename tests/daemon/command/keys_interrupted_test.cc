@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 constexpr const char* kFugo = FUGO_BINARY_DIR "/daemon/fugo";
 constexpr std::size_t kOfRecord = 2;  // keys of a version
 
-class InterruptedKeys : public testing::Test {
+class InterruptedKeys : public ::testing::Test {
  protected:
   // A kill while SoftHSM writes token.object anew leaves no token behind, which no device does.
   InterruptedKeys() {

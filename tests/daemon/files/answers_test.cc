@@ -58,7 +58,7 @@ class Answers : public ::testing::Test {
       add(parts, rows, first, std::min(rows.size(), first + segment));
     auto rejects = RejectList::create(folder.path(), 100).value();
     for (const auto& reject : rejected) EXPECT_TRUE(rejects.add(reject));
-    AnswerHead head{"J1", keystore::JobKind::kIssue, "test", 1'795'132'800, 0, 1, {}};
+    AnswerHead head{"J1", keystore::JobKind::kIssue, "test", 1'795'132'800, 0, 1, {}, {}};
     for (const auto& row : rows) head.rows += row.result == RowResult::kLeftOut ? 0 : 1;
     head.rows += rejected.size();
     return write_answers(folder.path(), head, parts, registry(), rejects);
@@ -231,7 +231,7 @@ TEST_F(Answers, CountsThatDoNotAddUpAreNotWritten) {
   auto parts = AnswerParts::create(folder.path()).value();
   add(parts, random_rows(3, 1), 0, 3);
   auto rejects = RejectList::create(folder.path()).value();
-  const AnswerHead head{"J1", keystore::JobKind::kIssue, "test", 0, 4, 1, {}};
+  const AnswerHead head{"J1", keystore::JobKind::kIssue, "test", 0, 4, 1, {}, {}};
   const auto written = write_answers(folder.path(), head, parts, registry(), rejects);
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code, ErrorCode::kInternal);

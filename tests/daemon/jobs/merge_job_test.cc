@@ -54,7 +54,8 @@ TEST(MergeJob, TheOneTakesOverEverybodyAndTheOtherIsClosed) {
   // What was issued by the merger is what an issue gives, and is known already.
   const Symbols again = issue_some(site, "I4", "472018", range(0, 20));
   for (const auto& [resident, symbol] : from) EXPECT_EQ(pairs.at(symbol), again.at(resident));
-  for (const auto& [number, answer] : read_answers(site.scratch() / "out/I4").at("472018"))
+  const auto answered1 = read_answers(site.scratch() / "out/I4");
+  for (const auto& [number, answer] : answered1.at("472018"))
     EXPECT_EQ(answer.status, "existing") << number;
 
   const auto folder = site.scratch() / "out/merge+131016+472018";
@@ -137,7 +138,8 @@ TEST(MergeJob, OldSymbolsOfSupersededPeopleLeadToTheLivingOnesAndTheDeletedAreGo
   EXPECT_EQ(done.json()["new"], 6);
   const Pairs pairs = merged_symbols(site, "131016", "472018");
   const Symbols into = issue_some(site, "I3", "472018", {1, 3, 5, 6, 7, 8, 9, 200});
-  for (const auto& [number, answer] : read_answers(site.scratch() / "out/I3").at("472018"))
+  const auto answered2 = read_answers(site.scratch() / "out/I3");
+  for (const auto& [number, answer] : answered2.at("472018"))
     EXPECT_EQ(answer.status, "existing") << number;
   EXPECT_EQ(pairs.at(from.at(0)), into.at(200));
   EXPECT_EQ(pairs.at(from.at(2)), into.at(3));
@@ -313,6 +315,7 @@ void put_run(const TestSite& test, keystore::RunState state) {
   if (run.number != 0) run.id = "R0001";
   run.state = state;
   run.what = keystore::kRunAgency;
+  run.to = 2;
   run.reason = "drill";
   run.operator_name = "hanako";
   ASSERT_TRUE((*update)->put_run(run));

@@ -41,7 +41,8 @@ std::map<std::size_t, std::string> issue_some(const TestSite& site, const std::s
   const auto done = run_kind(site, id, "issue", request_text(id, rows));
   EXPECT_EQ(done.exit_code, 0) << done.err;
   std::map<std::size_t, std::string> symbols;
-  for (const auto& [number, answer] : read_answers(site.scratch() / "out" / id)[agency])
+  const auto answered1 = read_answers(site.scratch() / "out" / id);
+  for (const auto& [number, answer] : answered1.at(agency))
     symbols[std::stoul(number.substr(1))] = answer.symbol;
   return symbols;
 }

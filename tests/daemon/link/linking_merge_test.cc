@@ -27,7 +27,7 @@ TEST_P(LinkingMerge, TheClosedOneIsUnknownAtOnceAndTheOtherKnowsEverybody) {
   site.run({"agency", "merge", "--from", from, "--to", into, "--out",
             (site.site().scratch() / "merged").string()});
 
-  EXPECT_FALSE(linking->find_agency(from));
+  EXPECT_FALSE(linking->find_agency(from).value());
   Block symbol = site.symbol(from, 1), linked, record;
   const auto number_other = number(*linking, other);
   for (const auto& [a, b] :

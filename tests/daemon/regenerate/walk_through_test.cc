@@ -63,7 +63,8 @@ TEST(WalkThrough, ItsCommandsMoveEveryAgency) {
                   .exit_code,
               0);
     std::map<std::size_t, std::string> symbols;
-    for (const auto& [number, answer] : read_answers(site.scratch() / "out" / id)[agency])
+    const auto answered1 = read_answers(site.scratch() / "out" / id);
+    for (const auto& [number, answer] : answered1.at(agency))
       symbols[std::stoul(number.substr(2)) - 100] = answer.symbol;
     return symbols;
   };

@@ -78,7 +78,15 @@ Result<keystore::RunRow> plan(keystore::Ledger& ledger, const GenerationRow& fro
                               const GenerationRow& to, std::uint8_t what) {
   FUGO_ASSIGN(auto agencies, ledger.agencies());
   FUGO_ASSIGN(const auto update, ledger.begin());
-  for (const auto& key : more_keys()) FUGO_TRY(update->put_key(key_row(key)));
+  FUGO_ASSIGN(const auto known, ledger.key_rows());
+  for (const auto& key : more_keys()) {
+    auto row = key_row(key);
+    const bool is_known = std::any_of(known.begin(), known.end(),
+                                      [&](const auto& other) { return other.label == row.label; });
+    row.state = KeyState::kPending;  // as every key begins
+    if (!is_known) FUGO_TRY(update->put_key(row));
+    FUGO_TRY(update->put_key(key_row(key)));
+  }
   FUGO_TRY(update->put_generation(to));
   for (auto& agency : agencies) {
     if (!renews(what, KeyPurpose::kAgency)) break;

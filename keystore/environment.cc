@@ -171,6 +171,17 @@ std::uint64_t Environment::last_transaction() const {
   return given;
 }
 
+// LMDB announces the newest commit again when a writer finds that the last one died with the lock.
+Status Environment::settle() {
+  MDB_txn* txn = nullptr;
+  int code = ::mdb_txn_begin(env_, nullptr, 0, &txn);
+  if (code != 0) return begin_error("cannot begin to write", code);
+  ::mdb_txn_abort(txn);
+  code = ::mdb_env_sync(env_, 1);
+  if (code != 0) return lmdb_error("cannot sync", code, "data.mdb");
+  return {};
+}
+
 Environment::~Environment() {
   if (env_ != nullptr) ::mdb_env_close(env_);
   Registry& known = registry();

@@ -56,6 +56,11 @@ class Environment {
   // begins now is sure to see.
   [[nodiscard]] std::uint64_t last_transaction() const;
   [[nodiscard]] const CommitTimes& commit_times() const { return commit_times_; }
+  // settle makes the last commit known and durable, whatever became of the process that made it: a
+  // writer that is killed after its meta page is written, and before it is synced or announced,
+  // leaves readers with the commit before as long as any other process has the file open. For
+  // whoever acts upon what is NOT in the database. Waits for a writer; not from within a write.
+  [[nodiscard]] Status settle();
 
  private:
   friend class ReadTransaction;

@@ -135,6 +135,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const fs::path& directory, Access a
 }
 
 Result<std::unique_ptr<Ledger>> LedgerImpl::open(Parts parts, const SecretBytes<32>& data_key) {
+  const bool writes = parts.access == Access::kWrite;
+  if (writes) FUGO_TRY(parts.environment->settle());  // files that no row names are removed below
   FUGO_ASSIGN(StoredHeader stored, load_header(parts.environment));
   FUGO_ASSIGN(parts.keys, LedgerKeys::derive(data_key, stored.header.ledger_id));
   parts.header = std::move(stored.header);
@@ -150,7 +152,6 @@ Result<std::unique_ptr<Ledger>> LedgerImpl::open(Parts parts, const SecretBytes<
     parts.next_file = state->next_file;
   }
   FUGO_ASSIGN(parts.content_digest, ContentDigest::create(parts.keys));
-  const bool writes = parts.access == Access::kWrite;
   auto ledger = std::make_unique<LedgerImpl>(std::move(parts));
   if (writes) FUGO_TRY(ledger->remove_orphans());
   return std::unique_ptr<Ledger>(std::move(ledger));

@@ -142,6 +142,7 @@ Result<std::unique_ptr<Staging>> Staging::open(Ledger& ledger) {
     return fail(ErrorCode::kInternal, "the ledger was not opened for this", kWhere);
   FUGO_ASSIGN(auto lock, take_lock(implementation->parts().directory, kRegenerationLock,
                                    "another process is regenerating"));
+  FUGO_TRY(implementation->parts().environment->settle());  // before orphans are looked for
   FUGO_ASSIGN(const LedgerState state, ledger.state());
   auto staging =
       std::make_unique<FileStaging>(*implementation, std::move(lock), state.next_staged_file);

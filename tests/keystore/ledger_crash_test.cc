@@ -1,4 +1,9 @@
 // kill -9 and full disks at each durable step of a deletion alone, and of a merge alone.
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
 #include "tests/fault/run_with_faults.h"
 #include "tests/keystore/ledger_deletion.h"
 
@@ -73,7 +78,27 @@ class CrashLedger {
   LedgerPlace place_;
 };
 
-// kill_everywhere ends the act at each durable step, before and after it, and runs it again.
+// Reader is another process that has the ledger open, for as long as this lives.
+class Reader {
+ public:
+  explicit Reader(const LedgerPlace& place)
+      : pipe_(::popen((FUGO_LEDGER_PROBE " " + place.directory.string() + " read").c_str(), "w")) {
+    const auto ready = place.directory / "read";  // the probe makes it
+    for (int i = 0; i < 10'000 && !std::filesystem::exists(ready); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_TRUE(std::filesystem::remove(ready));
+  }
+  ~Reader() { EXPECT_EQ(::pclose(pipe_), 0); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+ private:
+  std::FILE* const pipe_;
+};
+
+// kill_everywhere ends the act at each durable step, before and after it, and runs it again: as the
+// only process, and beside a reader. LMDB tells the first who opens a ledger of a commit that its
+// writer did not live to announce, but nobody who comes while others have it open.
 void kill_everywhere(const CrashLedger& crash, const std::set<PersonId>& deleted,
                      std::size_t files_in_the_end, std::uint64_t fewest_steps) {
   const auto undisturbed = crash.run({});
@@ -81,10 +106,14 @@ void kill_everywhere(const CrashLedger& crash, const std::set<PersonId>& deleted
   ASSERT_GE(undisturbed.steps, fewest_steps);
   crash.expect_whole(deleted);
   ASSERT_EQ(crash.place().bulk_files(), files_in_the_end);
+  constexpr std::array<std::pair<bool, bool>, 4> kCases = {
+      {{false, false}, {true, false}, {false, true}, {true, true}}};
   for (std::uint64_t step = 1; step <= undisturbed.steps; ++step)
-    for (const bool after : {false, true}) {
-      SCOPED_TRACE("step " + std::to_string(step) + (after ? ", after it" : ", before it"));
+    for (const auto& [after, read] : kCases) {
+      SCOPED_TRACE("step " + std::to_string(step) + (after ? ", after it" : ", before it") +
+                   (read ? ", beside a reader" : ""));
       crash.reset();
+      const auto reader = read ? std::make_unique<Reader>(crash.place()) : nullptr;
       FaultPlan plan;
       plan.kill_at = step;
       plan.kill_after = after;

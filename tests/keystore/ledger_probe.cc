@@ -1,10 +1,14 @@
 // What ledger_crash_test.cc runs under faults: one act on a ledger of LedgerPlace's data key.
 //   ledger_probe DIRECTORY merge      merges all that is due
 //   ledger_probe DIRECTORY delete     deletes the people of deleted_people()
+//   ledger_probe DIRECTORY read       has it open for reading until its input ends
 //   ledger_probe DIRECTORY rekey      gives a RealLedger its second data key
+#include <fcntl.h>
+
 #include <cstdio>
 #include <string>
 
+#include "base/file.h"
 #include "tests/keystore/ledger_deletion.h"
 #include "tests/keystore/real_ledger.h"
 
@@ -20,7 +24,17 @@ Status give_new_keys(const std::filesystem::path& directory) {
   return rekey(*ledger, *staging, rekey_data());
 }
 
+Status read(const std::filesystem::path& directory) {
+  FUGO_ASSIGN(const auto ledger, Ledger::open(directory, Access::kRead, test_data_key()));
+  FUGO_TRY(ledger->state().map([](auto&&) {}));
+  FUGO_ASSIGN(const auto ready, open_file(directory / "read", O_WRONLY | O_CREAT, 0600));
+  while (std::getchar() != EOF) {
+  }
+  return {};
+}
+
 Status run(const std::filesystem::path& directory, const std::string& act) {
+  if (act == "read") return read(directory);
   if (act == "rekey") return give_new_keys(directory);
   FUGO_ASSIGN(const auto ledger, Ledger::open(directory, Access::kWrite, test_data_key()));
   if (act == "merge") {

@@ -107,6 +107,10 @@ class SecretBytes {
   [[nodiscard]] MutableByteView bytes() { return bytes_; }
   [[nodiscard]] ByteView bytes() const { return bytes_; }
 
+  friend bool operator==(const SecretBytes& a, const SecretBytes& b) {
+    return equal_in_constant_time(a.bytes_, b.bytes_);
+  }
+
  private:
   std::array<std::uint8_t, N> bytes_{};
 };

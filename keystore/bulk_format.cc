@@ -34,7 +34,7 @@ Status derive_block_key(const BulkPlace& place, const FileRow& row, SecretBytes<
   info[9] = static_cast<std::uint8_t>(row.kind);
   store_be(&info[10], row.generation);
   store_be(&info[12], row.number);
-  return hkdf_sha256(row.key, place.ledger_id.bytes, info, key.bytes());
+  return hkdf_sha256(row.key.bytes(), place.ledger_id.bytes, info, key.bytes());
 }
 
 }  // namespace fugo::keystore

@@ -15,7 +15,7 @@ constexpr unsigned kMode = 0600;
 }  // namespace
 
 Result<BlockWriter> BlockWriter::create(const BulkPlace& place, FileRow& row) {
-  FUGO_TRY(random_secret(row.key));
+  FUGO_TRY(random_secret(row.key.bytes()));
   SecretBytes<32> key;
   FUGO_TRY(derive_block_key(place, row, key));
   FUGO_ASSIGN(auto cipher, BlockCipher::create(key, BlockCipher::Use::kSeal));

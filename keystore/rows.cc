@@ -317,7 +317,7 @@ Result<WipedBytes> encode_row(const FileRow& row) {
   store_be<std::uint32_t>(to + 11, row.first_id);
   store_be<std::uint64_t>(to + 15, row.entries);
   store_be<std::uint64_t>(to + 23, row.bytes);
-  std::copy(row.key.begin(), row.key.end(), to + 31);
+  std::copy_n(row.key.data(), row.key.size(), to + 31);
   return content;
 }
 
@@ -333,7 +333,7 @@ Result<FileRow> decode_row(ByteView content) {
   row.first_id = load_be<std::uint32_t>(from + 11);
   row.entries = load_be<std::uint64_t>(from + 15);
   row.bytes = load_be<std::uint64_t>(from + 23);
-  std::copy_n(from + 31, 32, row.key.begin());
+  std::copy_n(from + 31, row.key.size(), row.key.data());
   return row;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/secret.h"
 
 namespace fugo::keystore {
 
@@ -318,8 +319,8 @@ struct FileRow {
   Generation generation = 1;  // linkage generation of persons and index; issued files say 0
   PersonId first_id = 0;      // of a person file
   std::uint64_t entries = 0;
-  std::uint64_t bytes = 0;             // exact length
-  std::array<std::uint8_t, 32> key{};  // random, this file's own; sealed with the row
+  std::uint64_t bytes = 0;  // exact length
+  SecretBytes<32> key;      // random, this file's own; sealed with the row
   friend bool operator==(const FileRow&, const FileRow&) = default;
 };
 

@@ -27,6 +27,16 @@ TEST(SecretBuffer, ContentIsWipedBeforeItIsGivenBack) {
   EXPECT_EQ(secret.data()[3], 0);
 }
 
+TEST(SecretBytes, AreEqualWhenEveryByteIsAndCopiesAreTheirOwn) {
+  SecretBytes<32> a;
+  a.data()[31] = 1;
+  SecretBytes<32> b = a;
+  EXPECT_TRUE(a == b);
+  b.data()[0] = 1;
+  EXPECT_FALSE(a == b);
+  EXPECT_EQ(a.data()[0], 0);
+}
+
 // The sanitizers take mlock(2) away: they could not work beside locked memory. So nothing fails
 // there.
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -113,7 +113,7 @@ TEST_F(BulkCheckTest, ARowThatSaysOtherwiseIsFound) {
     row.entries -= 1;  // the same number of blocks: the padding is not zero
     expect_damaged(row, "entries");
     row = rows_[i];
-    row.key[31] = static_cast<std::uint8_t>(row.key[31] ^ 0x80);
+    row.key.data()[31] ^= 0x80;
     expect_damaged(row, "key");
     row = rows_[i];
     row.kind = static_cast<FileKind>(9);

@@ -181,7 +181,7 @@ TEST_F(BulkMergeFiles, AStoppedMergeLeavesNothing) {
 TEST_F(BulkMergeFiles, ADamagedInputIsNotMerged) {
   std::set<IssuedKey> taken;
   for (int i = 0; i < 2; ++i) write({.issued = random_issued(random_, 500, 100000, taken)});
-  rows_[1].key[0] = static_cast<std::uint8_t>(rows_[1].key[0] ^ 1);
+  rows_[1].key.data()[0] ^= 1;
   const auto merged = merge_files(directory_.place, {rows_}, next_);
   ASSERT_FALSE(merged.has_value());
   EXPECT_EQ(merged.error().code, ErrorCode::kDamaged);

@@ -86,7 +86,8 @@ TEST_F(Tables, TheDigestOfRowsForgetsWhatWasReplacedAndErased) {
     return read_state(**transaction, *sealer).value();
   };
   const auto before = digest();
-  const FileRow file{1, FileKind::kIndex, 1, 0, 5, 6, {7}};
+  FileRow file{1, FileKind::kIndex, 1, 0, 5, 6, {}};
+  file.key.data()[0] = 7;
   auto other = file;
   other.entries = 8;
   change([&](SmallRowUpdate& update) { return update.put_file(file); });

@@ -18,7 +18,11 @@ struct Rewritten {
   bool concerned = false;
   std::optional<FileRow> made;
   std::uint64_t erased = 0;
+  std::vector<IssuedEntry> issued;  // erased, of an issued file
 };
+
+void note(const IndexEntry&, Rewritten&) {}
+void note(const IssuedEntry& entry, Rewritten& rewritten) { rewritten.issued.push_back(entry); }
 
 PersonId id_of(const IndexEntry& entry) { return entry.id; }
 PersonId id_of(const IssuedEntry& entry) { return entry.key.id; }
@@ -47,10 +51,12 @@ Result<Rewritten> write_rest(const BulkPlace& place, const BulkFile& file, const
   std::uint64_t kept = 0;
   std::size_t filled = 0;
   while (cursor.current() != nullptr) {
-    if (ids.contains(id_of(*cursor.current())))
+    if (ids.contains(id_of(*cursor.current()))) {
       ++rewritten.erased;
-    else
+      note(*cursor.current(), rewritten);
+    } else {
       piece[filled++] = *cursor.current(), ++kept;
+    }
     FUGO_TRY(cursor.advance());
     if (filled == kPiece || cursor.current() == nullptr) {
       FUGO_TRY(writer.append(piece.span().first(filled)));
@@ -109,7 +115,7 @@ Result<Rewritten> rewrite(const BulkPlace& place, const FileRow& row, const IdSe
 void count(const FileRow& row, const Rewritten& rewritten, ErasedFiles& files) {
   if (row.kind == FileKind::kPerson) files.people += rewritten.erased;
   if (row.kind == FileKind::kIndex) files.index_entries += rewritten.erased;
-  if (row.kind == FileKind::kIssued) files.issuances += rewritten.erased;
+  files.issued.insert(files.issued.end(), rewritten.issued.begin(), rewritten.issued.end());
 }
 
 }  // namespace

@@ -29,14 +29,16 @@ class IdSet {
 struct ErasedFiles {
   std::vector<FileRow> old_files;  // that held something of the set
   std::vector<FileRow> new_files;  // instead of them: fewer where nothing was left of a file
-  std::uint64_t people = 0, index_entries = 0, issuances = 0;  // erased
+  std::uint64_t people = 0, index_entries = 0;  // erased
+  std::vector<IssuedEntry> issued;              // erased, in no order
 };
 
 // write_without writes a new file for each of `rows` that holds anything of `ids`: person files
 // with tombstones in their places, index and issued without their entries (no file when nothing is
 // left). New files have fresh keys and numbers from `first_number` on, below first_number +
 // rows.size(); files and directory are synced. The old files stay. On failure nothing new stays.
-// Reads every index and issued file through; memory does not grow with their size.
+// Reads every index and issued file through; memory does not grow with their size, only with what
+// is erased.
 [[nodiscard]] Result<ErasedFiles> write_without(const BulkPlace& place,
                                                 std::span<const FileRow> rows, const IdSet& ids,
                                                 FileNumber first_number, std::size_t threads);

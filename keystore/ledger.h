@@ -99,7 +99,8 @@ class Update {
   // cancelled. commit_segment puts its job in this way.
   [[nodiscard]] virtual Result<JobNumber> put_progress(const JobRow& job) = 0;
   // put_run: number 0 is a new regeneration (number and id are given). Until it is finished or
-  // aborted it is LedgerState::open_run, which must be free (kRefused).
+  // aborted it is LedgerState::open_run, which must be free (kRefused). Of a known run the tally
+  // stays as the ledger has it.
   [[nodiscard]] virtual Result<RunRow> put_run(const RunRow& run) = 0;
   [[nodiscard]] virtual Status put_run_agency(const RunAgencyRow& row) = 0;
   // erase_files takes the person and index files of a linkage generation out of the manifest and

@@ -39,13 +39,13 @@ std::uint64_t records_of(const std::vector<FileRow>& rows, std::span<const Perso
 // The files must have held just what the caller found by other means.
 Status check_erased(const DeletionData& data, std::uint64_t records, const ErasedFiles& files) {
   if (files.people == records && files.index_entries == records &&
-      files.issuances == data.issuances)
+      files.issued.size() == data.issuances)
     return {};
   return fail(ErrorCode::kDamaged,
               "the files hold more or less of the people to be deleted than was found: " +
                   std::to_string(files.people) + " records, " +
                   std::to_string(files.index_entries) + " index entries and " +
-                  std::to_string(files.issuances) + " issuances",
+                  std::to_string(files.issued.size()) + " issuances",
               kWhere, "nothing was applied; run fugo verify");
 }
 
@@ -113,6 +113,7 @@ Status LedgerImpl::commit_erased(const DeletionData& data, const std::vector<Fil
     for (const PersonId id : data.people) FUGO_TRY(update->erase_patches(id));
     for (const auto& [generation, people] : data.starters)
       FUGO_TRY(update->add_starters(generation, -static_cast<std::int64_t>(people)));
+    FUGO_TRY(update->count_erased(data.people.size(), files.issued));
     FUGO_TRY(update->put_progress(data.job));
     FUGO_TRY(update->append_entry(data.journal));
     state.deleted_people += static_cast<PersonId>(data.people.size());

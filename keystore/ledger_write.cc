@@ -132,6 +132,7 @@ Status LedgerImpl::add_content(const SegmentData& data, const std::vector<FileRo
   if (!data.people.empty())
     FUGO_TRY(update.add_starters(data.linkage_generation,
                                  static_cast<std::int64_t>(data.people.size())));
+  FUGO_TRY(update.count_added(data.people.size(), data.issued));
   state.issuances += data.issued.size();
   state.people_digest.add(data.people_digest);
   state.issued_digest.add(data.issued_digest);

@@ -234,6 +234,17 @@ struct RunKey {
   friend bool operator==(const RunKey&, const RunKey&) = default;
 };
 
+// RunTally is what a run is reconciled by: counted in the transactions that issue and delete, and
+// by nothing that the run itself makes. Symbols are those of the open agencies that it maps.
+struct RunTally {
+  // From the plan to the commit.
+  std::uint64_t people_added = 0, people_deleted = 0;
+  std::uint64_t symbols_added = 0, symbols_deleted = 0;
+  // From the commit to the finish: deleted symbols of the old generation.
+  std::uint64_t old_symbols_deleted = 0;
+  friend bool operator==(const RunTally&, const RunTally&) = default;
+};
+
 // RunRow is one regeneration: its plan, how far it is, and what it came to.
 struct RunRow {
   RunNumber number = 0;
@@ -252,18 +263,24 @@ struct RunRow {
   // The new data key, wrapped by that version of the wrap key; empty: the old one stays.
   std::uint16_t wrap_key_version = 0;
   std::vector<std::uint8_t> wrapped_data_key;
-  std::uint64_t planned_people = 0, planned_symbols = 0, planned_agencies = 0;
+  std::uint16_t old_wrap_key_version = 0;  // that the new data key's takes the place of, or 0
+  // What there was to be made when it was planned: people's linkage symbols, agency symbols (of how
+  // many agencies) and record symbols.
+  std::uint64_t planned_people = 0, planned_symbols = 0, planned_agencies = 0, planned_records = 0;
+  RunTally tally;                // kept up by the ledger: put_run leaves it as it is there
   std::string output_directory;  // absolute; of the mapping files
   // Progress.
   PersonId people_done = 0;          // ids below are in the new generation
   std::uint64_t people_made = 0;     // linkage symbols made for those who are not deleted
   std::uint64_t people_rebased = 0;  // of them, made afresh from resident codes
+  std::uint64_t codes_rejected = 0, codes_unknown = 0;  // of a rebase's delivery: left out
   std::uint64_t symbols_mapped = 0, records_mapped = 0;
   bool reject_old = false;
   SegmentNumber last_segment = kNoSegment;  // of the old generation, set by the commit
   bool without_acks = false;
-  std::uint64_t symbols_rejected = 0;  // old agency symbols that the finish made unknown
-  std::string statement;               // file name, once there is one
+  // Old agency symbols that became unknown, at the finish, or with reject_old at the commit.
+  std::uint64_t symbols_rejected = 0;
+  std::string statement;  // file name, once there is one
   friend bool operator==(const RunRow&, const RunRow&) = default;
 };
 
@@ -279,6 +296,13 @@ struct RunAgencyRow {
   std::string acknowledged_by;
   friend bool operator==(const RunAgencyRow&, const RunAgencyRow&) = default;
 };
+
+// is_mapped tells whether a run gives new symbols to this agency (number 0: record symbols).
+[[nodiscard]] inline bool is_mapped(const RunRow& run, AgencyNumber agency) {
+  if ((run.what & (kRunLinkage | kRunRebase)) != 0) return true;
+  if (agency == 0) return (run.what & kRunRecord) != 0;
+  return (run.what & kRunAgency) != 0 && (run.agency == 0 || run.agency == agency);
+}
 
 // JournalEntry names who did what when. `details` is a JSON object without secrets.
 struct JournalEntry {
@@ -343,6 +367,7 @@ struct LedgerState {
   std::uint64_t patch_changes = 0;        // times that a patch was put or erased
   std::uint16_t most_counter = 0;         // largest disambiguation counter of anybody, ever
   JobNumber open_job = 0;                 // the unfinished job, or 0
+  JobNumber may_end = 0;                  // it goes on though issuing is frozen: a run waits for it
   std::string freeze_issue, freeze_link;  // why issuing or linking is frozen; empty: it is not
   DigestSum people_digest;                // over people
   DigestSum issued_digest;                // over issuances, without times

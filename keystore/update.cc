@@ -186,7 +186,7 @@ Result<JobNumber> SmallRowUpdate::put_job(const JobRow& job) {
   if (still_to_do(row.state)) {
     state_.open_job = row.number;
   } else if (state_.open_job == row.number) {
-    state_.open_job = 0;
+    state_.open_job = state_.may_end = 0;
   }
   FUGO_TRY(writer_.put(row));
   return row.number;
@@ -220,6 +220,8 @@ Result<RunRow> SmallRowUpdate::put_run(const RunRow& run) {
   if (row.number == 0) {
     row.number = state_.next_run++;
     row.id = fmt::format("R{:04}", row.number);
+  } else {
+    FUGO_TRY(keep_tally(row));
   }
   if (!over)
     state_.open_run = row.number;

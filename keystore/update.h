@@ -44,6 +44,9 @@ class SmallRowUpdate final : public Update {
   [[nodiscard]] Status append_entry(JournalEntry entry);
   [[nodiscard]] Status put_segment(const SegmentRow& row) { return writer_.put(row); }
   [[nodiscard]] Status put_file(const FileRow& row) { return writer_.put(row); }
+  // count_added and count_erased keep up the open run's tally: see RunTally.
+  [[nodiscard]] Status count_added(std::uint64_t people, std::span<const IssuedEntry> issued);
+  [[nodiscard]] Status count_erased(std::uint64_t people, std::span<const IssuedEntry> issued);
   // add_starters changes how many people start from a generation.
   [[nodiscard]] Status add_starters(Generation generation, std::int64_t people);
   // erase_file removes a manifest row; kStale when it is not there just so any more.
@@ -70,6 +73,10 @@ class SmallRowUpdate final : public Update {
         sealer_(std::move(sealer)),
         writer_(*transaction_, *sealer_, state_) {}
   [[nodiscard]] Status load_agencies();
+  // keep_tally puts the stored row's tally into one that is to take its place.
+  [[nodiscard]] Status keep_tally(RunRow& row) const;
+  // open_run is the row of the unfinished run; nothing when there is none.
+  [[nodiscard]] Result<std::optional<RunRow>> open_run() const;
 
   std::unique_ptr<WriteTransaction> transaction_;
   std::shared_ptr<const Sealer> sealer_;

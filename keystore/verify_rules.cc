@@ -78,6 +78,8 @@ Status check_jobs(const AllRows& rows, const LedgerState& state, const Sealer& s
       wrong("it is unfinished, and the state does not say so");
     open_seen = open_seen || job.number == state.open_job;
   }
+  if (state.may_end != 0 && state.may_end != state.open_job)
+    findings.add("the job that may end is not the unfinished one", place(Table::kJobs));
   if (!open_seen) findings.add("the unfinished job is missing", place(Table::kJobs));
   if (rows.job_ids.size() != rows.jobs.size())
     findings.add("there are more or fewer ids than jobs", place(Table::kJobIds));

@@ -79,6 +79,17 @@ std::map<Generation, Entries> add_up(const AllRows& rows, const LedgerState& sta
   return entries;
 }
 
+// What was planned, with all that came and went since, is what was mapped; and all of that became
+// unknown, but for what was deleted before.
+bool adds_up(const RunRow& run) {
+  const bool committed = run.state == RunState::kCommitted || run.state == RunState::kFinished;
+  if (committed && run.planned_symbols + run.tally.symbols_added !=
+                       run.symbols_mapped + run.tally.symbols_deleted)
+    return false;
+  return run.state != RunState::kFinished ||
+         run.symbols_mapped == run.symbols_rejected + run.tally.old_symbols_deleted;
+}
+
 }  // namespace
 
 void check_runs(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
@@ -99,6 +110,7 @@ void check_runs(const AllRows& rows, const LedgerState& state, TableFindings& fi
     if (find_generation(rows, run.from) == nullptr)
       wrong("its old generation is not registered: run");
     if (!agencies.contains(run.agency)) wrong("of an agency that there is not: run");
+    if (!adds_up(run)) wrong("its counts do not add up: run");
   }
   if (state.open_run != 0 && open == nullptr)
     findings.add("the unfinished regeneration is missing", where);

@@ -12,8 +12,10 @@
 #include "daemon/command/names.h"
 #include "daemon/command/table.h"
 #include "daemon/progress.h"
+#include "daemon/regenerate/mapping_folder.h"
 #include "daemon/regenerate/plan_making.h"
 #include "daemon/regenerate/regeneration.h"
+#include "daemon/service/folders.h"
 #include "daemon/site_access.h"
 #include "engine/regenerate/run_steps.h"
 
@@ -59,12 +61,15 @@ Json document_of(const keystore::RunRow& run) {
           {"people", run.planned_people},
           {"symbols", run.planned_symbols},
           {"agencies", run.planned_agencies},
+          {"records", run.planned_records},
           {"people_done", run.people_done},
           {"people_made", run.people_made},
           {"people_rebased", run.people_rebased},
           {"people_left", (run.what & keystore::kRunRebase) != 0
                               ? Json(run.people_made - run.people_rebased)
                               : Json(nullptr)},
+          {"codes_rejected", run.codes_rejected},
+          {"codes_unknown", run.codes_unknown},
           {"symbols_mapped", run.symbols_mapped},
           {"records_mapped", run.records_mapped},
           {"symbols_rejected", run.symbols_rejected},
@@ -91,12 +96,13 @@ Result<Outcome> plan(Context& context, const RegenerateArguments& given) {
   outcome.document["bytes"] = estimate.bytes;
   outcome.text = fmt::format(
       "{}: {} anew, from symbol version {} to {}\n"
-      "{} people, {} symbols of {} agencies\n"
+      "{} people, {} symbols of {} agencies, {} record symbols\n"
       "about {} of work, and {} of space while both generations stand\n"
       "next: fugo regenerate run {} --out DIR\n",
       planned.id, engine::what_names(planned.what), planned.from, planned.to,
       grouped(planned.planned_people), grouped(planned.planned_symbols),
-      grouped(planned.planned_agencies), duration_text(estimate.seconds),
+      grouped(planned.planned_agencies), grouped(planned.planned_records),
+      duration_text(estimate.seconds),
       fmt::format("{:.1f} GB", static_cast<double>(estimate.bytes) / 1e9), planned.id);
   return outcome;
 }
@@ -115,12 +121,15 @@ Result<keystore::RunRow> take_step(Context& context, const RegenerateArguments& 
   RunOptions options;
   options.actor = actor;
   options.records = settings.daemon.records;
+  options.ledger = settings.ledger_directory;
+  options.wake = [&settings] { wake_daemon(settings.daemon); };
   options.progress = [bar](const char* stage, std::uint64_t done, std::uint64_t total) -> Status {
     bar->stage(stage);
     bar->update(done, total);
     return {};
   };
   const Status done = step(*site, run, options);
+  options.wake();  // what was held back may go on
   if (!done) {
     const auto state = site->ledger().state();
     if (!state || state->commits != before.commits)
@@ -132,6 +141,16 @@ Result<keystore::RunRow> take_step(Context& context, const RegenerateArguments& 
 
 Outcome describe(const keystore::RunRow& run, const std::string& text) {
   return {document_of(run), text, ExitCode::kDone};
+}
+
+// What a rebase found of the codes that it was given; nothing for other runs.
+std::string rebase_text(const keystore::RunRow& run) {
+  if ((run.what & keystore::kRunRebase) == 0) return {};
+  return fmt::format(
+      "{} people start afresh; {} are left, whose codes were not given: they keep their chain\n"
+      "{} rows were rejected, {} codes are nobody's\n",
+      grouped(run.people_rebased), grouped(run.people_made - run.people_rebased),
+      grouped(run.codes_rejected), grouped(run.codes_unknown));
 }
 
 Result<Outcome> run_it(Context& context, const RegenerateArguments& given) {
@@ -149,10 +168,13 @@ Result<Outcome> run_it(Context& context, const RegenerateArguments& given) {
                           with_codes.check_digits = settings.check_digits;
                           return carry_out(site, row, out, with_codes);
                         }));
-  return describe(run, fmt::format("{}: {} people and {} symbols are made; mappings in {}/{}\n"
-                                   "next: fugo regenerate commit {}\n",
-                                   run.id, grouped(run.people_made), grouped(run.symbols_mapped),
-                                   run.output_directory, run.id, run.id));
+  Outcome outcome =
+      describe(run, fmt::format("{}: {} people and {} symbols are made; mappings in {}/{}\n{}"
+                                "next: fugo regenerate commit {}\n",
+                                run.id, grouped(run.people_made), grouped(run.symbols_mapped),
+                                run.output_directory, run.id, rebase_text(run), run.id));
+  if (!given.codes.empty() && run.codes_rejected != 0) outcome.exit_code = ExitCode::kSomeRejected;
+  return outcome;
 }
 
 Result<Outcome> commit_it(Context& context, const RegenerateArguments& given) {
@@ -192,26 +214,44 @@ Result<Outcome> ack(Context& context, const RegenerateArguments& given) {
   FUGO_ASSIGN(const auto run, engine::find_run(site->ledger(), given.run));
   FUGO_ASSIGN(const bool fresh,
               engine::acknowledge_mapping(site->ledger(), run, given.agency, actor));
+  context.applied = "it is noted; run it again to destroy the agency's mapping file";
+  FUGO_ASSIGN(const bool destroyed, destroy_mapping(run, given.agency));
   FUGO_ASSIGN(const auto waiting, engine::waiting_agencies(site->ledger(), run));
   Outcome outcome;
-  outcome.document = {
-      {"run", run.id}, {"agency", given.agency}, {"acknowledged", fresh}, {"waiting", waiting}};
-  outcome.text =
-      fmt::format("{} {} its mapping; {} agencies are left\n", given.agency,
-                  fresh ? "has acknowledged" : "had acknowledged before", grouped(waiting.size()));
+  outcome.document = {{"run", run.id},
+                      {"agency", given.agency},
+                      {"acknowledged", fresh},
+                      {"destroyed", destroyed},
+                      {"waiting", waiting}};
+  outcome.text = fmt::format("{} {} its mapping, and its file {} destroyed; {} agencies are left\n",
+                             given.agency, fresh ? "has acknowledged" : "had acknowledged before",
+                             destroyed ? "is" : "was already", grouped(waiting.size()));
   return outcome;
 }
 
 Result<Outcome> finish_it(Context& context, const RegenerateArguments& given) {
   context.applied = "nothing was applied";
   FUGO_ASSIGN(const auto settings, context.settings());
-  FUGO_ASSIGN(const auto run,
-              take_step(context, given, settings,
-                        [&](engine::Site& site, keystore::RunRow& row, const RunOptions& options) {
-                          return finish(site, row, given.without_acks, options);
-                        }));
-  return describe(run, fmt::format("{} is finished: {} old symbols are unknown; statement: {}\n",
-                                   run.id, grouped(run.symbols_rejected), run.statement));
+  std::vector<std::filesystem::path> left;
+  FUGO_ASSIGN(const auto run, take_step(context, given, settings,
+                                        [&](engine::Site& site, keystore::RunRow& row,
+                                            const RunOptions& options) -> Status {
+                                          FUGO_TRY(finish(site, row, given.without_acks, options));
+                                          FUGO_ASSIGN(left,
+                                                      unacknowledged_files(site.ledger(), row));
+                                          return {};
+                                        }));
+  Outcome outcome =
+      describe(run, fmt::format("{} is finished: {} old symbols are unknown; statement: {}\n",
+                                run.id, grouped(run.symbols_rejected), run.statement));
+  outcome.document["mapping_files_left"] = Json::array();
+  for (const auto& path : left) outcome.document["mapping_files_left"].push_back(path.string());
+  if (!left.empty())
+    outcome.text += fmt::format(
+        "{} mapping files were not acknowledged, and are still there: {}, ...\n"
+        "they are as secret as keys: fugo regenerate ack {} --agency CODE destroys each\n",
+        grouped(left.size()), left.front().string(), run.id);
+  return outcome;
 }
 
 Result<Outcome> status_of_one(const keystore::Ledger& ledger, const std::string& id) {
@@ -236,10 +276,11 @@ Result<Outcome> status_of_one(const keystore::Ledger& ledger, const std::string&
          {"by", row.acknowledged_by}});
     table.add({code, grouped(row.symbols), when, row.acknowledged_by});
   }
-  outcome.text = fmt::format("{} {}: {} anew, version {} to {}\n{} of {} people, {} symbols\n{}",
+  outcome.text = fmt::format("{} {}: {} anew, version {} to {}\n{} of {} people, {} symbols\n{}{}",
                              run.id, state_name(run.state), engine::what_names(run.what), run.from,
                              run.to, grouped(run.people_done), grouped(run.planned_people),
-                             grouped(run.symbols_mapped), table.text());
+                             grouped(run.symbols_mapped),
+                             run.people_made == 0 ? std::string() : rebase_text(run), table.text());
   return outcome;
 }
 

@@ -114,7 +114,8 @@ Status settle_other_job(engine::Site& site, const JobOptions& options,
 
 Status look_at_orders(engine::Site& site, JobRow& job) {
   FUGO_ASSIGN(const auto state, site.ledger().state());
-  if (!state.freeze_issue.empty())
+  const bool may_end = job.number != 0 && job.number == state.may_end;
+  if (!state.freeze_issue.empty() && !may_end)
     return stopped(JobStop::kFrozen, "issuing is frozen: " + state.freeze_issue,
                    "fugo thaw lets it go on");
   if (job.number == 0) return {};

@@ -11,8 +11,9 @@
 
 namespace fugo::daemon {
 
-// look_at_orders is an error with a JobStop when issuing is frozen, or the job (if it has a number)
-// was paused or cancelled. The job's control fields are brought up to date.
+// look_at_orders is an error with a JobStop when issuing is frozen (but for a job that a
+// regeneration waits for), or the job (if it has a number) was paused or cancelled. The job's
+// control fields are brought up to date.
 [[nodiscard]] Status look_at_orders(engine::Site& site, keystore::JobRow& job);
 
 // commit_job puts the job's row, with the control fields as the ledger has them, and what `fill`

@@ -1,13 +1,10 @@
-// The end of a regeneration: old symbols go, new data key, signed statement.
+// The end of a regeneration: old symbols go, and the data key is a new one.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
-#include "base/file.h"
-#include "base/text.h"
 #include "daemon/regenerate/regeneration.h"
-#include "daemon/statement.h"
+#include "daemon/regenerate/run_statement.h"
 #include "engine/regenerate/run_steps.h"
 #include "keystore/rekey.h"
 #include "keystore/staging.h"
@@ -17,7 +14,6 @@ namespace {
 
 using keystore::RunRow;
 using keystore::RunState;
-using Json = nlohmann::ordered_json;
 
 constexpr const char* kWhere = "regeneration";
 constexpr int kTries = 8;
@@ -40,13 +36,21 @@ Status check_may_finish(const keystore::Ledger& ledger, RunRow& run, bool withou
       kWhere, "fugo regenerate ack, or give --without-acks: their old symbols become unknown");
 }
 
-Status finish_small(engine::Site& site, RunRow& run, const RunOptions& options) {
+Status try_small(engine::Site& site, RunRow& run, const RunOptions& options) {
+  FUGO_ASSIGN(const auto old, engine::count_old_symbols(site, run));
   FUGO_ASSIGN(auto update, site.ledger().begin());
   RunRow after = run;
-  FUGO_TRY(engine::finish_rows(*update, site.ledger(), after, options.actor));
+  FUGO_TRY(engine::finish_rows(*update, site.ledger(), old, after, options.actor));
   FUGO_TRY(update->commit());
   run = after;
   return {};
+}
+
+Status finish_small(engine::Site& site, RunRow& run, const RunOptions& options) {
+  for (int attempt = 1;; ++attempt) {
+    Status done = try_small(site, run, options);
+    if (done || done.error().code != ErrorCode::kStale || attempt == kTries) return done;
+  }
 }
 
 // The linkage generations whose files go: all but that of the new one.
@@ -77,12 +81,14 @@ Result<keystore::RekeyData> rekey_data(engine::Site& site, const RunRow& run) {
 
 Status try_rekey(engine::Site& site, keystore::Staging& staging, RunRow& run,
                  const RunOptions& options) {
-  FUGO_TRY(engine::hold_issuing(site.ledger(), run, "finished", options.actor).map([](auto&&) {}));
+  FUGO_TRY(engine::hold_issuing(site.ledger(), run, "finished", options.actor, watch_for(options))
+               .map([](auto&&) {}));
+  FUGO_ASSIGN(const auto old, engine::count_old_symbols(site, run));
   FUGO_ASSIGN(auto data, rekey_data(site, run));
   RunRow after = run;
   data.fill = [&](keystore::Update& update) {
     after = run;
-    return engine::finish_rows(update, site.ledger(), after, options.actor);
+    return engine::finish_rows(update, site.ledger(), old, after, options.actor);
   };
   FUGO_TRY(
       keystore::rekey(site.ledger(), staging, data, [&](std::uint64_t done, std::uint64_t total) {
@@ -102,103 +108,6 @@ Status finish_with_new_keys(engine::Site& site, keystore::Staging& staging, RunR
     (void)engine::release_issuing(site.ledger(), run, options.actor);
     return done;
   }
-}
-
-Json key_json(const keystore::KeyRow& key) {
-  return {{"label", key.label}, {"fingerprint", hex(key.fingerprint.bytes)}};
-}
-
-Json time_or_null(std::int64_t time) { return time == 0 ? Json(nullptr) : Json(format_time(time)); }
-
-// What each agency's file was, and the sums that the run is reconciled by.
-Json agencies_json(const std::vector<keystore::Agency>& agencies,
-                   const std::vector<keystore::RunAgencyRow>& rows) {
-  auto list = Json::array();
-  for (const auto& row : rows) {
-    const auto agency = std::find_if(agencies.begin(), agencies.end(),
-                                     [&](const auto& a) { return a.number == row.agency; });
-    list.push_back({{"agency", agency == agencies.end() ? Json(nullptr) : Json(agency->code)},
-                    {"symbols", row.symbols},
-                    {"sha256", hex(row.sha256)},
-                    {"acknowledged", time_or_null(row.acknowledged)},
-                    {"by", row.acknowledged_by}});
-  }
-  return list;
-}
-
-Result<Json> statement_of(engine::Site& site, const RunRow& run) {
-  keystore::Ledger& ledger = site.ledger();
-  FUGO_ASSIGN(const auto keys, ledger.key_rows());
-  FUGO_ASSIGN(const auto agencies, ledger.agencies());
-  FUGO_ASSIGN(const auto rows, ledger.run_agencies(run.number));
-  FUGO_ASSIGN(const auto state, ledger.state());
-  FUGO_ASSIGN(const auto digest, ledger.content_digest()->text(state, false));
-  auto made = Json::array(), replaced = Json::array();
-  for (const auto& key : keys) {
-    const auto names_it = [&](const auto& name) {
-      return name.purpose == key.purpose && name.algorithm == key.algorithm;
-    };
-    const bool is_made = std::any_of(
-        run.new_keys.begin(), run.new_keys.end(),
-        [&](const auto& name) { return names_it(name) && name.version == key.version; });
-    const bool is_replaced = !is_made &&
-                             std::any_of(run.new_keys.begin(), run.new_keys.end(), names_it) &&
-                             key.state != keystore::KeyState::kActive;
-    if (is_made) made.push_back(key_json(key));
-    if (!is_replaced) continue;
-    Json old = key_json(key);
-    old["state"] = key.state == keystore::KeyState::kChain ? "chain" : "retired";
-    replaced.push_back(old);
-  }
-  return Json{{"format", "fugo-regeneration-statement"},
-              {"version", 1},
-              {"ledger", hex(ledger.header().ledger_id.bytes)},
-              {"environment", ledger.header().environment},
-              {"run", run.id},
-              {"what", engine::what_names(run.what)},
-              {"reason", run.reason},
-              {"operator", run.operator_name},
-              {"order", run.order},
-              {"planned_at", format_time(run.planned)},
-              {"committed_at", format_time(run.committed)},
-              {"finished_at", format_time(run.finished)},
-              {"from", run.from},
-              {"to", run.to},
-              {"old_rejected_at_commit", run.reject_old},
-              {"without_acknowledgements", run.without_acks},
-              {"keys_made", made},
-              {"keys_replaced", replaced},
-              {"new_data_key", engine::needs_rekey(run)},
-              {"planned",
-               {{"people", run.planned_people},
-                {"symbols", run.planned_symbols},
-                {"agencies", run.planned_agencies}}},
-              {"made", {{"people", run.people_made}, {"people_rebased", run.people_rebased}}},
-              {"mapped", {{"symbols", run.symbols_mapped}, {"records", run.records_mapped}}},
-              {"since_the_plan", static_cast<std::int64_t>(run.symbols_mapped) -
-                                     static_cast<std::int64_t>(run.planned_symbols)},
-              {"rejected", {{"symbols", run.symbols_rejected}}},
-              {"mappings", agencies_json(agencies, rows)},
-              {"digest_without_times", digest},
-              {"journal_entries", state.journal_entries},
-              {"journal_head", hex(state.journal_head)}};
-}
-
-// The statement is written after the ledger has changed; a crash between leaves a finished run
-// without one, and finishing it again writes it.
-Status write_run_statement(engine::Site& site, RunRow& run) {
-  FUGO_ASSIGN(const auto document, statement_of(site, run));
-  FUGO_ASSIGN(const auto keys, site.ledger().key_rows());
-  FUGO_ASSIGN(const auto key, signing_key(keys));
-  const std::filesystem::path folder = std::filesystem::path(run.output_directory) / run.id;
-  FUGO_TRY(make_directory(run.output_directory));
-  FUGO_TRY(make_directory(folder));
-  const auto path = folder / "statement.json";
-  FUGO_TRY(write_statement(site.token(), key, document, path));
-  FUGO_ASSIGN(auto update, site.ledger().begin());
-  run.statement = path.string();
-  FUGO_TRY(update->put_run(run).map([](auto&&) {}));
-  return update->commit();
 }
 
 }  // namespace

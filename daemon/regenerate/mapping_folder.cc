@@ -1,8 +1,10 @@
 #include "daemon/regenerate/mapping_folder.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -10,6 +12,7 @@
 #include "base/text.h"
 #include "daemon/files/answer_folder.h"
 #include "engine/regenerate/run_plan.h"
+#include "engine/regenerate/run_steps.h"
 
 namespace fugo::daemon {
 namespace {
@@ -26,6 +29,11 @@ Status write_pair(const engine::MappedPair& pair, AnswerFile& file) {
   start[2 * kSymbolTextLength + 1] = '\n';
   file.take(2 * kSymbolTextLength + 2);
   return {};
+}
+
+std::string aliases_id(const keystore::RunRow& run) { return "run+" + run.id; }
+fs::path aliases_path(const keystore::RunRow& run, const fs::path& records) {
+  return records / (aliases_id(run) + ".csv");
 }
 
 fs::path temporary(const fs::path& path) {
@@ -64,7 +72,7 @@ fs::path MappingFolder::path() const {
 }
 
 fs::path MappingFolder::file_of(keystore::AgencyNumber agency) const {
-  if (agency == 0) return records_ / (run_.id + ".csv");
+  if (agency == 0) return aliases_path(run_, records_);
   return path() / (codes_.at(agency) + ".csv");
 }
 
@@ -155,8 +163,9 @@ Status MappingFolder::publish(const keystore::RunRow& run) {
   std::map<std::string, std::uint64_t> symbols;
   for (const auto& row : rows) {
     if (row.symbols == 0) continue;
-    notes.push_back({row.agency == 0 ? records_name(run.id) : codes_.at(row.agency) + ".csv",
-                     row.symbols, row.sha256});
+    notes.push_back(
+        {row.agency == 0 ? records_name(aliases_id(run)) : codes_.at(row.agency) + ".csv",
+         row.symbols, row.sha256});
     if (row.agency != 0) symbols[codes_.at(row.agency)] = row.symbols;
   }
   for (const auto& [code, count] : symbols) agencies[code] = {{"symbols", count}};
@@ -182,12 +191,49 @@ Status MappingFolder::publish(const keystore::RunRow& run) {
   return folder == published ? Status{} : rename_durably(folder, published);
 }
 
-Status remove_mappings(const keystore::RunRow& run, const fs::path& records) {
-  if (run.output_directory.empty()) return {};
+Status refuse_mappings_there(const keystore::RunRow& run, const fs::path& records) {
   const fs::path directory = run.output_directory;
   for (const fs::path& path :
        {answers_path(directory, run.id), temporary_answers_path(directory, run.id),
-        records / (run.id + ".csv"), records / ("." + run.id + ".csv.tmp")})
+        aliases_path(run, records)}) {
+    std::error_code ignored;
+    if (fs::exists(fs::symlink_status(path, ignored)))
+      return fail(ErrorCode::kRefused, "is there already", path.string(),
+                  "move it away, or choose another --out");
+  }
+  return {};
+}
+
+Result<bool> destroy_mapping(const keystore::RunRow& run, const std::string& agency_code) {
+  const fs::path folder = answers_path(run.output_directory, run.id);
+  const fs::path path = folder / (agency_code + ".csv");
+  if (::unlink(path.c_str()) != 0) {
+    if (errno == ENOENT) return false;
+    return fail_errno("cannot remove", path.string(), errno);
+  }
+  FUGO_TRY(sync_directory(folder));
+  return true;
+}
+
+Result<std::vector<fs::path>> unacknowledged_files(const keystore::Ledger& ledger,
+                                                   const keystore::RunRow& run) {
+  FUGO_ASSIGN(const auto waiting, engine::waiting_agencies(ledger, run));
+  std::vector<fs::path> files;
+  for (const auto& code : waiting) {
+    fs::path path = answers_path(run.output_directory, run.id) / (code + ".csv");
+    std::error_code ignored;
+    if (fs::exists(path, ignored)) files.push_back(std::move(path));
+  }
+  return files;
+}
+
+Status remove_mappings(const keystore::RunRow& run, const fs::path& records) {
+  if (run.output_directory.empty()) return {};
+  const fs::path directory = run.output_directory;
+  const fs::path aliases = aliases_path(run, records);
+  for (const fs::path& path :
+       {answers_path(directory, run.id), temporary_answers_path(directory, run.id), aliases,
+        temporary(aliases)})
     FUGO_TRY(remove_tree(path));
   std::error_code ignored;
   if (fs::exists(directory, ignored)) FUGO_TRY(sync_directory(directory));

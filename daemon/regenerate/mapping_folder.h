@@ -14,7 +14,8 @@
 
 namespace fugo::daemon {
 
-// MappingFolder writes DIR/<run>/<agency_code>.csv, and for record symbols RECORDS/<run>.csv. Until
+// MappingFolder writes DIR/<run>/<agency_code>.csv, and for record symbols RECORDS/run+<run>.csv: a
+// name that no request's file has, since no request's id has a plus sign in it. Until
 // publish() the folder is DIR/.<run>.tmp/; afterwards single files are replaced in place. Each file
 // is synced and renamed before the ledger says that it is there. take() is thread-safe.
 class MappingFolder {
@@ -59,6 +60,21 @@ class MappingFolder {
   std::map<keystore::AgencyNumber, OpenFile> open_;  // between parts
   std::vector<keystore::RunAgencyRow> ready_;        // renamed, not yet committed
 };
+
+// refuse_mappings_there is kRefused when something is where a run that has written nothing yet is
+// to write: a request may have been answered there that has the run's id.
+[[nodiscard]] Status refuse_mappings_there(const keystore::RunRow& run,
+                                           const std::filesystem::path& records);
+
+// destroy_mapping unlinks the file of an agency that has taken its mapping over; false when it is
+// not there.
+[[nodiscard]] Result<bool> destroy_mapping(const keystore::RunRow& run,
+                                           const std::string& agency_code);
+
+// unacknowledged_files are the mapping files of agencies that have acknowledged nothing, as far as
+// they are there.
+[[nodiscard]] Result<std::vector<std::filesystem::path>> unacknowledged_files(
+    const keystore::Ledger& ledger, const keystore::RunRow& run);
 
 // remove_mappings takes away everything that a run has written: it was aborted.
 [[nodiscard]] Status remove_mappings(const keystore::RunRow& run,

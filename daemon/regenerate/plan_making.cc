@@ -63,7 +63,10 @@ Result<keystore::RunRow> make_plan(const Settings& settings, const engine::RunWi
                                    const PlanApproval& approval, std::string& applied) {
   FUGO_TRY(take_back_broken_plan(settings, wish.actor));
   FUGO_ASSIGN(auto plan, begin(settings, wish, approval));
-  applied = "the plan was begun: planning again takes it back first";
+  applied = approval.request.empty()
+                ? "the plan was begun: planning again takes it back first"
+                : "the plan was begun, and its approval is used up: planning again takes it back "
+                  "first, and needs an approval of the next versions";
   MadeKeys made;
   if (!plan.keys.to_make.empty()) {
     FUGO_ASSIGN(made, make_keys(settings, plan.keys.to_make, plan.run.id));
@@ -77,10 +80,8 @@ Result<keystore::RunRow> make_plan(const Settings& settings, const engine::RunWi
 RunEstimate estimate_of(const keystore::RunRow& run) {
   constexpr double kPeopleASecond = 2e6, kSymbolsASecond = 3e6;
   constexpr std::uint64_t kPersonBytes = 66, kPairBytes = 56;
-  const bool own_symbols = (run.what & (keystore::kRunLinkage | keystore::kRunRebase)) != 0;
-  const bool records = own_symbols || (run.what & keystore::kRunRecord) != 0;
-  const std::uint64_t pairs = run.planned_symbols + (records ? run.planned_people : 0);
-  const std::uint64_t people = own_symbols ? run.planned_people : 0;
+  const std::uint64_t pairs = run.planned_symbols + run.planned_records;
+  const std::uint64_t people = run.planned_people;
   return {
       static_cast<double>(people) / kPeopleASecond + static_cast<double>(pairs) / kSymbolsASecond,
       people * kPersonBytes + pairs * kPairBytes};

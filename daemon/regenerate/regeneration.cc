@@ -1,12 +1,14 @@
 #include "daemon/regenerate/regeneration.h"
 
 #include <algorithm>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/regenerate/delivery.h"
+#include "daemon/regenerate/job_watch.h"
 #include "daemon/regenerate/mapping_folder.h"
 #include "engine/regenerate/chainer.h"
 #include "engine/regenerate/mapper.h"
@@ -63,12 +65,14 @@ class Maker {
     if (run_.people_done >= state.next_person) return {};
     FUGO_ASSIGN(const auto delivery, Delivery::open(site_, options_.codes, options_.check_digits,
                                                     run_.output_directory));
+    run_.codes_rejected = delivery->rejected();
     while (run_.people_done < state.next_person) {
       const auto count = std::min<std::size_t>(kPeopleAtOnce, state.next_person - run_.people_done);
       FUGO_ASSIGN(const auto rebaser, engine::Rebaser::create(site_, to_, run_.people_done, count,
                                                               Delivery::kRowsAtOnce));
       FUGO_TRY(delivery->for_each_code(
           [&](std::span<const std::uint64_t> codes) { return rebaser->take(codes); }));
+      run_.codes_unknown = rebaser->unknown_codes();
       FUGO_TRY(chainer.rebase(run_, *rebaser, [this](std::uint64_t done, std::uint64_t total) {
         return tell(options_, "people", done, total);
       }));
@@ -193,8 +197,8 @@ Status check_may_run(const RunRow& run, const std::filesystem::path& output) {
 
 Status try_commit(engine::Site& site, keystore::Staging& staging, RunRow& run,
                   const RunOptions& options) {
-  FUGO_ASSIGN(const auto held,
-              engine::hold_issuing(site.ledger(), run, "committed", options.actor));
+  FUGO_ASSIGN(const auto held, engine::hold_issuing(site.ledger(), run, "committed", options.actor,
+                                                    watch_for(options)));
   FUGO_TRY(Maker(site, staging, run, options).make());
   return engine::commit_run(
       site, run, held, options.actor,
@@ -203,6 +207,14 @@ Status try_commit(engine::Site& site, keystore::Staging& staging, RunRow& run,
 
 }  // namespace
 
+engine::WatchJob watch_for(const RunOptions& options) {
+  auto watch = std::make_shared<JobWatch>(
+      JobWatch::Options{options.ledger, options.wake, [options](const keystore::JobRow& job) {
+                          return tell(options, "job", job.rows_done, job.rows);
+                        }});
+  return [watch](const keystore::JobRow& job) { return watch->look(job); };
+}
+
 Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& output,
                  const RunOptions& options) {
   FUGO_TRY(check_may_run(run, output));
@@ -210,6 +222,7 @@ Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& o
   FUGO_ASSIGN(const auto staging, keystore::Staging::open(site.ledger()));
   FUGO_ASSIGN(run, engine::find_run(site.ledger(), run.id));  // as it is under the lock
   if (run.output_directory.empty()) run.output_directory = output.string();
+  if (run.state == RunState::kPlanned) FUGO_TRY(refuse_mappings_there(run, options.records));
   if (run.state != RunState::kReady)
     FUGO_TRY(put_state(site, run, RunState::kRunning, "regenerate.run", options));
   FUGO_TRY(make_directory(run.output_directory));

@@ -10,12 +10,13 @@
 #include "base/result.h"
 #include "daemon/config.h"
 #include "engine/regenerate/run_plan.h"
+#include "engine/regenerate/run_steps.h"
 #include "engine/site.h"
 
 namespace fugo::daemon {
 
-// StepProgress is told the stage ("people", "symbols", "check", "new keys") and how far it is; its
-// error ends the step, and what was committed stays.
+// StepProgress is told the stage ("job", "people", "symbols", "check", "new keys") and how far it
+// is; its error ends the step, and what was committed stays.
 using StepProgress =
     std::function<Status(const char* stage, std::uint64_t done, std::uint64_t total)>;
 
@@ -25,6 +26,8 @@ struct RunOptions {
   std::filesystem::path records;       // folder of record aliases
   std::size_t most_pairs = 1U << 24U;  // held in memory at once, 64 bytes each
   StepProgress progress;
+  std::filesystem::path ledger = {};  // its directory
+  std::function<void()> wake = {};    // tells the daemon to look at the ledger
   // Of a rebase: files with all resident codes, and how they are read.
   std::vector<std::filesystem::path> codes = {};
   bool check_digits = true;
@@ -49,6 +52,9 @@ struct RunOptions {
 // while agencies have not acknowledged, unless `without_acks`.
 [[nodiscard]] Status finish(engine::Site& site, keystore::RunRow& run, bool without_acks,
                             const RunOptions& options);
+
+// watch_for waits for the open job on behalf of a step; see engine::hold_issuing.
+[[nodiscard]] engine::WatchJob watch_for(const RunOptions& options);
 
 // abort takes everything back; see engine::abort_run. Repeating it takes away what a crash left.
 [[nodiscard]] Status abort(engine::Site& site, keystore::RunRow& run, const RunOptions& options);

@@ -114,6 +114,7 @@ Result<bool> set_frozen(keystore::Ledger& ledger, Freezable what, const std::str
   auto& stands = what == Freezable::kIssue ? state.freeze_issue : state.freeze_link;
   if (stands == reason) return false;
   stands = reason;
+  if (what == Freezable::kIssue) state.may_end = 0;
   const char* name = what == Freezable::kIssue ? "issue" : "link";
   Json details = {{"what", name}};
   if (!reason.empty()) details["reason"] = reason;

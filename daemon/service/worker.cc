@@ -354,10 +354,11 @@ Result<bool> Worker::put_in_place(std::vector<QueuedFile>& files) {
 }
 
 // The next file that may run: none of others while a job is open, none at all while issuing is
-// frozen.
+// frozen, unless the open job may end.
 Result<std::optional<QueuedFile>> Worker::choose(std::vector<QueuedFile>& files,
                                                  const keystore::LedgerState& state) {
-  if (!state.freeze_issue.empty()) return std::optional<QueuedFile>();
+  if (!state.freeze_issue.empty() && (state.may_end == 0 || state.may_end != state.open_job))
+    return std::optional<QueuedFile>();
   // The open job goes on first, whatever waits before it: nothing else can begin.
   if (state.open_job != 0) {
     FUGO_ASSIGN(const auto job, site_->ledger().job(state.open_job));

@@ -206,12 +206,16 @@ Status put_agencies(keystore::Update& update, const keystore::Ledger& ledger, hs
   return {};
 }
 
-// The numbers of the plan, as the ledger stands now: the run is reconciled with what it then is.
+// The numbers of the plan, as the ledger stands now, within the caller's transaction: from its
+// commit on the ledger counts what comes and goes, and the run is reconciled with both.
 Status count_plan(const keystore::Ledger& ledger, RunRow& run) {
   FUGO_ASSIGN(const auto state, ledger.state());
   FUGO_ASSIGN(const auto snapshot, ledger.snapshot());
   FUGO_ASSIGN(const auto agencies, ledger.agencies());
-  run.planned_people = state.next_person - state.deleted_people;
+  const std::uint64_t people = state.next_person - state.deleted_people;
+  run.planned_people =
+      (run.what & (keystore::kRunLinkage | keystore::kRunRebase)) != 0 ? people : 0;
+  run.planned_records = is_mapped(run, 0) ? people : 0;
   run.planned_symbols = run.planned_agencies = 0;
   for (const auto& agency : agencies) {
     if (agency.state == keystore::AgencyState::kClosed || !is_mapped(run, agency.number)) continue;
@@ -238,12 +242,6 @@ std::optional<std::uint8_t> what_bit(std::string_view name) {
   for (const WhatName& row : kWhats)
     if (row.name == name) return row.bit;
   return std::nullopt;
-}
-
-bool is_mapped(const RunRow& run, keystore::AgencyNumber agency) {
-  if ((run.what & (keystore::kRunLinkage | keystore::kRunRebase)) != 0) return true;
-  if (agency == 0) return (run.what & keystore::kRunRecord) != 0;
-  return (run.what & keystore::kRunAgency) != 0 && (run.agency == 0 || run.agency == agency);
 }
 
 const GenerationRow* find_generation(const std::vector<GenerationRow>& rows,
@@ -319,10 +317,11 @@ Result<RunRow> complete_plan(keystore::Ledger& ledger, hsm::Token& token, RunPla
   run.wrapped_data_key = wrapped_data_key;
   run.wrap_key_version =
       wrapped_data_key.empty() ? std::uint16_t{0} : version_in(run, KeyPurpose::kDataWrap, 0);
-  FUGO_TRY(count_plan(ledger, run));
+  if (!wrapped_data_key.empty()) run.old_wrap_key_version = ledger.header().wrap_key_version;
   FUGO_ASSIGN(auto update, ledger.begin());
   if (update->state().open_run != run.number)
     return fail(ErrorCode::kRefused, "the plan was given up by another process", kWhere);
+  FUGO_TRY(count_plan(ledger, run));
   // What is pending changes nobody's answers: a job that is open goes on as it was.
   const std::uint64_t registry_version = update->state().registry_version;
   for (const auto& key : made) FUGO_TRY(update->put_key(key));
@@ -343,6 +342,7 @@ Result<RunRow> complete_plan(keystore::Ledger& ledger, hsm::Token& token, RunPla
                                                          {"keys", labels},
                                                          {"people", run.planned_people},
                                                          {"symbols", run.planned_symbols},
+                                                         {"records", run.planned_records},
                                                          {"agencies", run.planned_agencies}}
                                       .dump()));
   FUGO_TRY(update->commit());

@@ -66,8 +66,7 @@ struct RunPlan {
 // what_bit is the bit of one name; nothing for a name that is none.
 [[nodiscard]] std::optional<std::uint8_t> what_bit(std::string_view name);
 
-// is_mapped tells whether a run gives new symbols to this agency (number 0: record symbols).
-[[nodiscard]] bool is_mapped(const keystore::RunRow& run, keystore::AgencyNumber agency);
+using keystore::is_mapped;
 
 // find_generation: nullptr when there is none of this number.
 [[nodiscard]] const keystore::GenerationRow* find_generation(

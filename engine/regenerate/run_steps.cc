@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "engine/regenerate/reconcile.h"
 #include "engine/regenerate/run_plan.h"
 #include "keystore/verify_content.h"
 
@@ -21,23 +22,6 @@ using keystore::RunState;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kWhere = "regeneration";
-
-std::string hold_reason(const RunRow& run, const std::string& step) {
-  return "regeneration " + run.id + " is being " + step;
-}
-
-// Only what a step of this run froze is thawed by it.
-void thaw(keystore::LedgerState& state, const RunRow& run) {
-  if (state.freeze_issue.starts_with("regeneration " + run.id + " is being "))
-    state.freeze_issue.clear();
-}
-
-Status check_held(const keystore::LedgerState& state, const HeldIssuing& held) {
-  if (state.open_job == 0 && state.next_person == held.next_person &&
-      state.next_segment == held.next_segment && state.deleted_people == held.deleted_people)
-    return {};
-  return fail(ErrorCode::kStale, "the ledger was added to meanwhile", kWhere, "it is tried again");
-}
 
 Status put_key_state(keystore::Update& update, KeyRow key, KeyState state) {
   if (key.state == state) return {};
@@ -143,35 +127,6 @@ Result<GenerationRow> generation_of(const std::vector<GenerationRow>& rows,
 
 }  // namespace
 
-Result<HeldIssuing> hold_issuing(keystore::Ledger& ledger, const RunRow& run,
-                                 const std::string& step, const keystore::Actor& actor) {
-  FUGO_ASSIGN(auto update, ledger.begin());
-  keystore::LedgerState& state = update->state();
-  if (state.open_job != 0) {
-    FUGO_ASSIGN(const auto job, ledger.job(state.open_job));
-    return fail(
-        ErrorCode::kRefused,
-        "the job " + job.id + " is not finished, and its answers must not change", kWhere,
-        "let it finish, then run this again; fugo freeze issue keeps others from beginning");
-  }
-  const HeldIssuing held{state.next_person, state.next_segment, state.deleted_people};
-  if (!state.freeze_issue.empty()) return held;
-  state.freeze_issue = hold_reason(run, step);
-  FUGO_TRY(update->append_journal(actor, "freeze",
-                                  Json{{"what", "issue"}, {"reason", state.freeze_issue}}.dump()));
-  FUGO_TRY(update->commit());
-  return held;
-}
-
-Status release_issuing(keystore::Ledger& ledger, const RunRow& run, const keystore::Actor& actor) {
-  FUGO_ASSIGN(auto update, ledger.begin());
-  const std::string before = update->state().freeze_issue;
-  thaw(update->state(), run);
-  if (update->state().freeze_issue == before) return {};
-  FUGO_TRY(update->append_journal(actor, "thaw", Json{{"what", "issue"}}.dump()));
-  return update->commit();
-}
-
 Status commit_run(Site& site, RunRow& run, const HeldIssuing& held, const keystore::Actor& actor,
                   const RunProgress& progress) {
   keystore::Ledger& ledger = site.ledger();
@@ -185,20 +140,27 @@ Status commit_run(Site& site, RunRow& run, const HeldIssuing& held, const keysto
   FUGO_ASSIGN(auto update, ledger.begin());
   keystore::LedgerState& state = update->state();
   FUGO_TRY(check_held(state, held));
+  RunRow row = run;
+  FUGO_ASSIGN(row.tally, tally_of(ledger, run));
   if (own_symbols) {
     state.people_digest = sums.people_digest;
     state.issued_digest = sums.issued_digest;
     state.times_digest = sums.times_digest;
     state.staged_generation = 0;
   }
-  if (own_symbols) FUGO_TRY(put_starters(*update, generations, sums, from, to));
+  if (own_symbols) {
+    FUGO_TRY(put_starters(*update, generations, sums, from, to));
+    row.people_made = sums.people - sums.deleted;
+    row.people_rebased = to.starters;
+  }
+  FUGO_TRY(reconcile(row));
+  if (run.reject_old) row.symbols_rejected = row.symbols_mapped;
   from.state = run.reject_old ? GenerationState::kRetired : GenerationState::kAccepting;
   to.state = GenerationState::kActive;
   FUGO_TRY(update->put_generation(from));
   FUGO_TRY(update->put_generation(to));
   FUGO_TRY(commit_keys(*update, keys, run));
-  thaw(state, run);
-  RunRow row = run;
+  thaw_for(run, state);
   row.state = RunState::kCommitted;
   row.committed = unix_now();
   row.last_segment = state.next_segment - 1;
@@ -208,8 +170,9 @@ Status commit_run(Site& site, RunRow& run, const HeldIssuing& held, const keysto
                                        {"from", run.from},
                                        {"to", run.to},
                                        {"reject_old", run.reject_old},
-                                       {"people", run.people_made},
-                                       {"symbols", run.symbols_mapped}}
+                                       {"people", row.people_made},
+                                       {"symbols", row.symbols_mapped},
+                                       {"records", row.records_mapped}}
                                       .dump()));
   FUGO_TRY(update->commit());
   run = row;
@@ -261,7 +224,8 @@ Status abort_run(keystore::Ledger& ledger, keystore::Staging& staging, RunRow& r
       FUGO_TRY(put_key_state(*update, key, KeyState::kRetired));
   update->state().staged_generation = 0;
   update->state().registry_version = registry_version;  // nothing of it was ever in use
-  thaw(update->state(), run);
+  thaw_for(run, update->state());
+  update->state().may_end = 0;  // nobody waits for a job any more
   RunRow row = run;
   row.state = RunState::kAborted;
   row.finished = unix_now();
@@ -313,22 +277,20 @@ Result<std::vector<std::string>> waiting_agencies(const keystore::Ledger& ledger
   return codes;
 }
 
-Status finish_rows(keystore::Update& update, const keystore::Ledger& ledger, RunRow& run,
-                   const keystore::Actor& actor) {
+Status finish_rows(keystore::Update& update, const keystore::Ledger& ledger, const OldSymbols& old,
+                   RunRow& run, const keystore::Actor& actor) {
   FUGO_ASSIGN(const auto generations, ledger.generations());
   FUGO_ASSIGN(const auto keys, ledger.key_rows());
-  FUGO_ASSIGN(const auto mapped, ledger.run_agencies(run.number));
+  FUGO_ASSIGN(run.tally, tally_of(ledger, run));
+  FUGO_TRY(reject_symbols(old, run));
   FUGO_ASSIGN(auto from, generation_of(generations, run.from));
   from.state = GenerationState::kRetired;
   FUGO_TRY(update.put_generation(from));
   FUGO_TRY(finish_keys(update, keys, run));
-  run.symbols_rejected = 0;
-  for (const auto& row : mapped)
-    if (row.agency != 0) run.symbols_rejected += row.symbols;
   run.state = RunState::kFinished;
   run.finished = unix_now();
   FUGO_TRY(update.put_run(run).map([](auto&&) {}));
-  thaw(update.state(), run);
+  thaw_for(run, update.state());
   return update.append_journal(actor, "regenerate.finish",
                                Json{{"run", run.id},
                                     {"without_acks", run.without_acks},

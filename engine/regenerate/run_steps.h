@@ -8,34 +8,18 @@
 
 #include "base/result.h"
 #include "engine/regenerate/chainer.h"
+#include "engine/regenerate/issuing_hold.h"
+#include "engine/regenerate/reconcile.h"
 #include "engine/site.h"
 #include "keystore/staging.h"
 
 namespace fugo::engine {
 
-// HeldIssuing is what the ledger held when issuing stopped for a step: nobody adds to it until
-// the step's transaction, which compares all the same.
-struct HeldIssuing {
-  keystore::PersonId next_person = 0;
-  keystore::SegmentNumber next_segment = 1;
-  keystore::PersonId deleted_people = 0;
-};
-
-// hold_issuing freezes issuing for `step` ("committed"), unless operators have frozen it, and says
-// what the ledger holds. kRefused while a job is open: its answers must not change. What was frozen
-// so is thawed by the step's own transaction, by repeating the step after a crash, or by an abort.
-[[nodiscard]] Result<HeldIssuing> hold_issuing(keystore::Ledger& ledger,
-                                               const keystore::RunRow& run, const std::string& step,
-                                               const keystore::Actor& actor);
-
-// release_issuing takes back what hold_issuing froze: its step failed, and changed nothing.
-[[nodiscard]] Status release_issuing(keystore::Ledger& ledger, const keystore::RunRow& run,
-                                     const keystore::Actor& actor);
-
 // commit_run makes the run's generation the active one, in one transaction: the old one stays
 // accepted, or with run.reject_old is not. A generation with linkage symbols of its own is read
 // through and checked whole before that, and its digest is taken. The caller has brought people and
-// mappings up to date since `held`. kStale when somebody added to the ledger all the same.
+// mappings up to date since `held`. kDamaged when what was made is not what was planned and what
+// came and went since, see reconcile(). kStale when somebody added to the ledger all the same.
 [[nodiscard]] Status commit_run(Site& site, keystore::RunRow& run, const HeldIssuing& held,
                                 const keystore::Actor& actor, const RunProgress& progress);
 
@@ -61,8 +45,10 @@ struct HeldIssuing {
 }
 
 // finish_rows puts, within the caller's transaction, all that the end of a run changes in small
-// rows: generations, keys, the run itself, the journal, and issuing thawed.
+// rows: generations, keys, the run itself, the journal, and issuing thawed. kStale when people were
+// deleted since `old` was counted.
 [[nodiscard]] Status finish_rows(keystore::Update& update, const keystore::Ledger& ledger,
-                                 keystore::RunRow& run, const keystore::Actor& actor);
+                                 const OldSymbols& old, keystore::RunRow& run,
+                                 const keystore::Actor& actor);
 
 }  // namespace fugo::engine

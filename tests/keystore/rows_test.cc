@@ -24,7 +24,7 @@ LedgerState full_state() {
   LedgerState state;
   state.commits = ~0ULL;
   state.next_person = 17;
-  state.open_job = 3;
+  state.open_job = state.may_end = 3;
   state.deleted_people = 4;
   state.deleted_issuances = 5;
   state.patch_changes = 6;
@@ -34,6 +34,30 @@ LedgerState full_state() {
   state.journal_head.fill(7);
   state.table_rows = {0, 1, 2, 3};
   return state;
+}
+
+RunRow full_run() {
+  RunRow run;
+  run.number = 3;
+  run.id = "R0003";
+  run.state = RunState::kCommitted;
+  run.what = kRunLinkage | kRunAgency;
+  run.from = 4;
+  run.to = 5;
+  run.new_keys = {{1, 2, 3}, {4, 5, 6}};
+  run.wrap_key_version = 2;
+  run.old_wrap_key_version = 1;
+  run.wrapped_data_key = {1, 2, 3};
+  run.planned_people = 1;
+  run.planned_symbols = 2;
+  run.planned_agencies = 3;
+  run.planned_records = 4;
+  run.tally = {5, 6, 7, 8, ~0ULL};
+  run.codes_rejected = 9;
+  run.codes_unknown = 10;
+  run.reject_old = true;
+  run.symbols_rejected = 11;
+  return run;
 }
 
 TEST(Rows, ComeBackAsTheyWere) {
@@ -63,6 +87,8 @@ TEST(Rows, ComeBackAsTheyWere) {
   job.hold_reason = "delete";
   job.approved_by = "sato";
   round_trip(job);
+  round_trip(full_run());
+  round_trip(RunAgencyRow{1, 2, 3, 4, 5, {6}, 7, "sato"});
   round_trip(SegmentRow{1, 2, 3, 4, 5, 6, 7});
   FileRow file{~0ULL, FileKind::kIssued, 65535, kNoPerson, 1ULL << 40U, 5, {}};
   file.key.data()[0] = 1;

@@ -138,6 +138,31 @@ TEST_F(VerifyRuns, WhatARunNamesMustBeThere) {
   expect_found("is not that of the open run");
 }
 
+// The ledger has counted what was issued since the run was put, and put_run leaves that alone.
+TEST_F(VerifyRuns, ARunThatDoesNotAddUpIsFound) {
+  const auto ledger = place.open(Access::kRead);
+  const RunRow counted = ledger->get()->runs()->front();
+  const auto state = ledger->get()->state();
+  EXPECT_EQ(counted.tally.people_added, 40U);
+  EXPECT_EQ(counted.tally.symbols_added, state->issuances);
+  const auto put = [&](RunState next, std::uint64_t mapped, std::uint64_t rejected) {
+    change([&](SmallRowUpdate& update) -> Status {
+      RunRow row = run();
+      row.state = next;
+      row.symbols_mapped = mapped;
+      row.symbols_rejected = rejected;
+      return update.put_run(row).map([](auto&&) {});
+    });
+  };
+  const std::string wrong = "its counts do not add up: run 1";
+  put(RunState::kCommitted, counted.tally.symbols_added, 0);
+  EXPECT_EQ(findings().find(wrong), std::string::npos) << findings();
+  put(RunState::kCommitted, counted.tally.symbols_added + 1, 0);
+  expect_found(wrong);
+  put(RunState::kFinished, counted.tally.symbols_added, counted.tally.symbols_added - 1);
+  expect_found(wrong);
+}
+
 TEST_F(VerifyRuns, LinkageSymbolsOfNoGenerationAreFound) {
   change([](SmallRowUpdate& update) {
     GenerationRow third;

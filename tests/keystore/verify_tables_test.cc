@@ -170,6 +170,9 @@ TEST_F(VerifyTables, FindWhatBreaksARule) {
   state_of([](LedgerState& state) { state.open_job = 9; });
   expect_found("unfinished job is missing");
   state_of([](LedgerState& state) { state.open_job = 1; });
+  state_of([](LedgerState& state) { state.may_end = 2; });
+  expect_found("the job that may end is not the unfinished one");
+  state_of([](LedgerState& state) { state.may_end = 0; });
   state_of([](LedgerState& state) { state.next_file = 1; });
   expect_found("its number was never given: file");
   state_of([](LedgerState& state) { state.next_file = 1000; });

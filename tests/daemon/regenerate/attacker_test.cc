@@ -206,7 +206,7 @@ TEST(Attacker, WithTheRecordKeyAndEvenEveryLinkageSymbol) {
   std::vector<Block> stolen(kPeople);
   ASSERT_TRUE(after.symbols().record(after.generation(1), linkage, stolen));
   const Found found(stolen.begin(), stolen.end());
-  const auto lines = split_lines(read_file(site.directory() / "records" / (run + ".csv")));
+  const auto lines = split_lines(read_file(aliases_file(site, run)));
   std::vector<Block> old_aliases, new_records;
   for (std::size_t i = 1; i < lines.size(); ++i) {
     old_aliases.push_back(*decode_symbol(lines[i].at(0)));

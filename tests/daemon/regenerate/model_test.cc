@@ -26,9 +26,10 @@ void play(std::uint64_t seed, bool kills) {
   const auto& counts = model.counts();
   std::printf(
       "seed %lu: %lu acts, %lu kills (%lu in runs), %lu runs, %lu finished, %lu aborted, "
-      "%lu issued, %lu changed, %lu deleted\n",
+      "%lu issued, %lu changed, %lu deleted, %lu mergers, %lu rebases, %lu links\n",
       seed, counts.acts, counts.kills, counts.kills_in_runs, counts.runs, counts.finished,
-      counts.aborts, counts.issued, counts.changed, counts.deleted);
+      counts.aborts, counts.issued, counts.changed, counts.deleted, counts.merged, counts.rebased,
+      counts.linked);
 }
 
 TEST(RegenerationModel, HoldsUndisturbed) { play(1, false); }

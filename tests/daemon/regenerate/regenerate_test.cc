@@ -131,7 +131,7 @@ TEST(RegenerateTest, AnAbortLeavesNothing) {
     ASSERT_EQ(aborted.exit_code, 0) << aborted.err;
     EXPECT_EQ(digest_of(site), before);
     EXPECT_FALSE(std::filesystem::exists(mapping_folder(site, run)));
-    EXPECT_FALSE(std::filesystem::exists(site.directory() / "records" / (run + ".csv")));
+    EXPECT_FALSE(std::filesystem::exists(aliases_file(site, run)));
     for (const auto& file : std::filesystem::directory_iterator(site.directory() / "ledger/data"))
       EXPECT_LT(file.path().filename().string().size(), std::string("1099511627776.fugo").size());
     expect_same(ask_again(site, "A", kPeople), old, "after the abort");

@@ -47,6 +47,10 @@ std::filesystem::path mapping_folder(const TestSite& site, const std::string& ru
   return site.scratch() / "maps" / run;
 }
 
+std::filesystem::path aliases_file(const TestSite& site, const std::string& run) {
+  return site.directory() / "records" / ("run+" + run + ".csv");
+}
+
 Mapping read_mapping(const TestSite& site, const std::string& run, const std::string& agency) {
   const auto lines = split_lines(read_file(mapping_folder(site, run) / (agency + ".csv")));
   Mapping mapping;

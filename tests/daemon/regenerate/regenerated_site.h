@@ -35,6 +35,9 @@ CommandResult step(const TestSite& site, const std::string& name, const std::str
 // mapping_folder is where the tests' runs write.
 [[nodiscard]] std::filesystem::path mapping_folder(const TestSite& site, const std::string& run);
 
+// aliases_file is where a run's record aliases are.
+[[nodiscard]] std::filesystem::path aliases_file(const TestSite& site, const std::string& run);
+
 // read_mapping reads one agency's mapping, and checks head, count and order.
 [[nodiscard]] Mapping read_mapping(const TestSite& site, const std::string& run,
                                    const std::string& agency);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "tests/daemon/jobs/merge_requests.h"
 #include "tests/fault/run_with_faults.h"
 
 namespace fugo::test {
@@ -60,10 +61,11 @@ RegenerationModel::Person* RegenerationModel::somebody() {
 }
 
 void RegenerationModel::act() {
-  const std::size_t what = chance(10);
+  const std::size_t what = chance(11);
   if (what < 3) return issue();
   if (what == 3) return change();
   if (what == 4) return erase();
+  if (what == 5 && stage_ == Stage::kNone && chance(2) == 0) return merge();
   switch (stage_) {
     case Stage::kNone:
       return plan();
@@ -83,13 +85,14 @@ void RegenerationModel::issue() {
   std::vector<std::pair<std::size_t, std::string>> who;  // position in people_, agency
   std::vector<std::size_t> asked;
   for (std::size_t i = 0; i < 12; ++i) {
-    if (people_.empty() || chance(2) == 0) people_.push_back({next_code_++, {}});
+    if (people_.empty() || chance(2) == 0)
+      people_.push_back({next_code_++, {}, {}, ++next_person_});
     asked.push_back(chance(3) == 0 ? chance(people_.size()) : people_.size() - 1);
   }
   std::sort(asked.begin(), asked.end());
   asked.erase(std::unique(asked.begin(), asked.end()), asked.end());
   for (const std::size_t person : asked)
-    for (const auto& agency : kHolders) {
+    for (const auto& agency : agencies_) {
       if (chance(3) == 0) continue;
       rows.push_back(
           {"PN" + std::to_string(1000 + who.size()), agency, resident_code(people_[person].code)});
@@ -131,10 +134,13 @@ void RegenerationModel::change() {
     const auto lines = split_lines(read_file(site_.scratch() / "out" / id / (agency + ".csv")));
     ASSERT_EQ(lines.size(), 3U) << log_;
     ASSERT_EQ(lines[2].at(0), symbol) << log_;
+    person->superseded.emplace_back(agency, symbol);
     symbol = lines[2].at(1);
     ASSERT_TRUE(seen_.insert(symbol).second) << log_;
   }
   person->code = code;
+  for (OldSymbol& old : old_)
+    if (old.person == person->id) old.superseded = true;
   ++counts_.changed;
   changed_since_plan_ = true;
 }
@@ -148,6 +154,8 @@ void RegenerationModel::erase() {
   const auto done =
       command({"delete", path, "--out", (site_.scratch() / "out").string(), "--confirm", "1"});
   ASSERT_EQ(done.exit_code, 0) << done.err << log_;
+  for (const auto& [agency, symbol] : people_[at].symbols) forget(agency, symbol);
+  for (const auto& [agency, symbol] : people_[at].superseded) forget(agency, symbol);
   people_.erase(people_.begin() + static_cast<std::ptrdiff_t>(at));
   ++counts_.deleted;
   changed_since_plan_ = true;
@@ -155,16 +163,19 @@ void RegenerationModel::erase() {
 
 void RegenerationModel::plan() {
   // Most runs of one agency: they need no new keys, which take their time to make.
-  static const std::vector<std::vector<std::string>> kPlans = {
-      {"agency", "--agency", "472018"},
-      {"agency", "--agency", "141003"},
-      {"agency", "--agency", "131130", "--method", "xts-aes256"},
+  const auto& agency = agencies_[chance(agencies_.size())];
+  const std::vector<std::vector<std::string>> plans = {
+      {"agency", "--agency", agency},
+      {"agency", "--agency", agency},
+      {"agency", "--agency", agency, "--method", "xts-aes256"},
       {"linkage"},
       {"linkage,agency"},
       {"record"},
       {"ledger"},
+      {"rebase"},
+      {"rebase,agency"},
       {"linkage,agency,record,ledger"}};
-  const auto& words = kPlans[chance(kPlans.size())];
+  const auto& words = plans[chance(plans.size())];
   what_ = words.front();
   digest_before_ = digest_of(site_);
   changed_since_plan_ = false;
@@ -185,41 +196,195 @@ void RegenerationModel::plan() {
 }
 
 void RegenerationModel::run() {
-  const auto done =
-      command({"regenerate", "run", run_, "--out", (site_.scratch() / "maps").string()}, true);
+  std::vector<std::string> words{"regenerate", "run", run_, "--out",
+                                 (site_.scratch() / "maps").string()};
+  if (what_.starts_with("rebase")) {
+    // Today's codes, but for a few; and one that is nobody's.
+    std::vector<TrialRow> rows{{"PN0", agencies_.front(), resident_code(1'000'000)}};
+    for (const Person& person : people_)
+      if (chance(8) != 0)
+        rows.push_back(
+            {"PN" + std::to_string(rows.size()), agencies_.front(), resident_code(person.code)});
+    words.insert(words.end(), {"--codes", request("ALL", request_text("ALL", rows))});
+    ++counts_.rebased;
+  }
+  const auto done = command(words, true);
   ASSERT_EQ(done.exit_code, 0) << done.err << log_;
   stage_ = Stage::kReady;
 }
 
 void RegenerationModel::commit() {
-  const auto done = command({"regenerate", "commit", run_}, true);
+  std::vector<std::string> words{"regenerate", "commit", run_};
+  const bool accepted = chance(4) != 0;
+  if (!accepted) words.emplace_back("--reject-old");
+  const auto done = command(words, true);
   if (done.exit_code != 0) {  // killed after its transaction
     const auto now = step(site_, "status", run_);
     ASSERT_EQ(now.json()["state"], "committed") << done.err << log_;
   }
   stage_ = Stage::kCommitted;
-  for (const auto& agency : kHolders) {
+  for (const auto& agency : agencies_) {
     if (!std::filesystem::exists(mapping_folder(site_, run_) / (agency + ".csv"))) continue;
-    const Mapping mapping = read_mapping(site_, run_, agency);
-    for (Person& person : people_) {
-      const auto symbol = person.symbols.find(agency);
-      if (symbol == person.symbols.end()) continue;
-      const auto found = mapping.find(symbol->second);
-      ASSERT_NE(found, mapping.end()) << agency << "\n" << log_;
-      symbol->second = found->second;
-      ASSERT_TRUE(seen_.insert(symbol->second).second) << log_;
-    }
+    ASSERT_NO_FATAL_FAILURE(move(agency, read_mapping(site_, run_, agency), accepted));
+  }
+  check_links();
+}
+
+void RegenerationModel::move(const std::string& agency,
+                             const std::map<std::string, std::string>& mapping, bool accepted) {
+  std::size_t moved = 0;
+  const auto take = [&](const Person& person, std::string& symbol, bool superseded) {
+    const auto found = mapping.find(symbol);
+    ASSERT_NE(found, mapping.end()) << agency << "\n" << log_;
+    if (accepted)
+      old_.push_back({agency, symbol, person.id, superseded});
+    else
+      forget(agency, symbol);
+    symbol = found->second;
+    ASSERT_TRUE(seen_.insert(symbol).second) << log_;
+    ++moved;
+  };
+  for (Person& person : people_) {
+    if (const auto held = person.symbols.find(agency); held != person.symbols.end())
+      take(person, held->second, false);
+    for (auto& [of, symbol] : person.superseded)
+      if (of == agency) take(person, symbol, true);
+  }
+  ASSERT_EQ(moved, mapping.size()) << "there are others in it\n" << log_;
+}
+
+void RegenerationModel::ack_all() {
+  for (const auto& agency : agencies_) {
+    if (!std::filesystem::exists(mapping_folder(site_, run_) / (agency + ".csv"))) continue;
+    const auto done = command({"regenerate", "ack", run_, "--agency", agency}, true);
+    ASSERT_EQ(done.exit_code, 0) << done.err << log_;
+    ASSERT_FALSE(std::filesystem::exists(mapping_folder(site_, run_) / (agency + ".csv"))) << log_;
   }
 }
 
 void RegenerationModel::finish() {
-  const auto done = command({"regenerate", "finish", run_, "--without-acks"}, true);
+  std::vector<std::string> words{"regenerate", "finish", run_};
+  if (chance(2) == 0)
+    ack_all();
+  else
+    words.emplace_back("--without-acks");
+  const auto done = command(words, true);
   if (done.exit_code != 0) {
     const auto now = step(site_, "status", run_);
     ASSERT_EQ(now.json()["state"], "finished") << done.err << log_;
   }
   stage_ = Stage::kNone;
   ++counts_.finished;
+  for (const OldSymbol& old : old_) forget(old.agency, old.symbol);
+  old_.clear();
+  check_links();
+}
+
+// One agency takes another over, and a new one comes in its place.
+void RegenerationModel::merge() {
+  const std::size_t at = chance(agencies_.size());
+  const std::string from = agencies_[at];
+  agencies_.erase(agencies_.begin() + static_cast<std::ptrdiff_t>(at));
+  const std::string into = agencies_[chance(agencies_.size())];
+  const auto done = command({"agency", "merge", "--from", from, "--to", into, "--out",
+                             (site_.scratch() / "out").string()},
+                            true);
+  ASSERT_EQ(done.exit_code, 0) << done.err << log_;
+  const auto pairs = merged_symbols(site_, from, into);
+  std::size_t moved = 0;
+  for (Person& person : people_) {
+    const auto gone = [&](const auto& held) { return held.first == from; };
+    const auto held = person.symbols.find(from);
+    if (held == person.symbols.end()) continue;
+    const auto pair = pairs.find(held->second);
+    ASSERT_NE(pair, pairs.end()) << log_;
+    const auto [known, fresh] = person.symbols.emplace(into, pair->second);
+    ASSERT_EQ(known->second, pair->second) << log_;
+    if (fresh) {
+      ASSERT_TRUE(seen_.insert(pair->second).second) << log_;
+    }
+    moved += 1 + static_cast<std::size_t>(
+                     std::count_if(person.superseded.begin(), person.superseded.end(), gone));
+    std::erase_if(person.superseded, gone);
+    person.symbols.erase(from);
+  }
+  ASSERT_EQ(moved, pairs.size()) << log_;
+  std::erase_if(gone_, [&](const auto& symbol) { return symbol.first == from; });
+  const std::string code = "N" + std::to_string(++next_agency_);
+  const auto added = site_.run({"agency", "add", code, "--name", "a new one"});
+  ASSERT_EQ(added.exit_code, 0) << added.err << log_;
+  agencies_.push_back(code);
+  ++counts_.merged;
+  changed_since_plan_ = true;
+}
+
+void RegenerationModel::forget(const std::string& agency, const std::string& symbol) {
+  constexpr std::size_t kMost = 400;
+  if (gone_.size() < kMost)
+    gone_.emplace_back(agency, symbol);
+  else
+    gone_[chance(kMost)] = {agency, symbol};
+}
+
+RegenerationModel::Person* RegenerationModel::find_person(std::uint64_t id) {
+  const auto found = std::find_if(people_.begin(), people_.end(),
+                                  [&](const Person& person) { return person.id == id; });
+  return found == people_.end() ? nullptr : &*found;
+}
+
+std::string RegenerationModel::answer_for(const Person& person, const std::string& to) const {
+  const auto held = person.symbols.find(to);
+  return held == person.symbols.end() ? "not_issued," : "ok," + held->second;
+}
+
+std::vector<RegenerationModel::Question> RegenerationModel::questions(const std::string& from,
+                                                                      const std::string& to) {
+  std::vector<Question> asked;
+  for (const Person& person : people_) {
+    if (const auto held = person.symbols.find(from); held != person.symbols.end())
+      asked.push_back({held->second, answer_for(person, to)});
+    for (const auto& [agency, symbol] : person.superseded)
+      if (agency == from) asked.push_back({symbol, "superseded,"});
+  }
+  for (const OldSymbol& old : old_) {
+    if (old.agency != from) continue;
+    const Person* person = find_person(old.person);
+    asked.push_back({old.symbol, person == nullptr ? "unknown,"
+                                 : old.superseded  ? "superseded,"
+                                                   : answer_for(*person, to)});
+  }
+  for (const auto& [agency, symbol] : gone_)
+    if (agency == from) asked.push_back({symbol, "unknown,"});
+  return asked;
+}
+
+void RegenerationModel::ask(const std::string& from, const std::string& to,
+                            const std::vector<Question>& asked) {
+  std::string text;
+  for (const auto& question : asked) text += question.symbol + "\n";
+  const auto path = site_.scratch() / "question";
+  const auto answer = site_.scratch() / ("linked-" + std::to_string(++next_request_));
+  write_file(path, text);
+  const auto done =
+      site_.run({"link", path.string(), "--from", from, "--to", to, "--out", answer.string()});
+  ASSERT_TRUE(done.exit_code == 0 || done.exit_code == 3) << done.err << log_;
+  const auto lines = split_lines(read_file(answer));
+  ASSERT_EQ(lines.size(), asked.size() + 1) << log_;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    ASSERT_EQ(lines[i + 1].at(1) + "," + lines[i + 1].at(2), asked[i].answer)
+        << from << " to " << to << "\n"
+        << log_;
+    ++counts_.linked;
+  }
+}
+
+void RegenerationModel::check_links() {
+  for (std::size_t i = 0; i < agencies_.size(); ++i) {
+    const auto& from = agencies_[i];
+    const auto& to = agencies_[(i + 1 + chance(agencies_.size() - 1)) % agencies_.size()];
+    const auto asked = questions(from, to);
+    if (!asked.empty()) ASSERT_NO_FATAL_FAILURE(ask(from, to, asked));
+  }
 }
 
 void RegenerationModel::abort() {
@@ -256,6 +421,7 @@ void RegenerationModel::check() {
         ASSERT_EQ(answer.status, "existing") << log_;
       }
   }
+  ASSERT_NO_FATAL_FAILURE(check_links());
   const auto verified = site_.run({"verify"});
   ASSERT_EQ(verified.exit_code, 0) << verified.out << verified.err << log_;
 }

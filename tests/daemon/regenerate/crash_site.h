@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,10 @@ struct CrashCase {
   std::string what;
   std::string step;
 };
+
+inline void PrintTo(const CrashCase& which, std::ostream* out) {
+  *out << which.step << " of " << which.what;
+}
 
 // Left is what a step leaves for everybody to see.
 struct Left {

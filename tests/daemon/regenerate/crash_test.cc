@@ -11,8 +11,6 @@ namespace {
 
 using fugo::testing::FaultPlan;
 
-void PrintTo(const CrashCase& c, std::ostream* out) { *out << c.what << ' ' << c.step; }
-
 class RegenerateCrash : public ::testing::TestWithParam<CrashCase> {};
 
 TEST_P(RegenerateCrash, KilledAtEachDurableStepItGoesOn) {

@@ -41,7 +41,9 @@ void regenerate(const TestSite& site, const std::string& what, Symbols& symbols,
 
 CommandResult retire(const TestSite& site, int version) {
   const auto v = std::to_string(version);
-  return site.run({"keys", "retire", "fugo-linkage-aes256-v" + v, "fugo-linkage-hmac-v" + v});
+  const auto first = site.run({"keys", "retire", "fugo-linkage-aes256-v" + v});
+  if (first.exit_code != 0) return first;
+  return site.run({"keys", "retire", "fugo-linkage-hmac-v" + v});
 }
 
 CommandResult destroy(const TestSite& site, int version) {

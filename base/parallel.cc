@@ -9,6 +9,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/no_throw.h"
+#include "base/quiet_signals.h"
+
 namespace fugo {
 
 std::size_t hardware_threads() {
@@ -32,7 +35,8 @@ Status parallel_ranges(std::size_t count, std::size_t grain, std::size_t threads
       const std::size_t piece = next.fetch_add(1);
       if (piece >= pieces) return;
       const std::size_t first = piece * grain;
-      if (auto done = task(first, std::min(count, first + grain), worker); !done) {
+      const std::size_t last = std::min(count, first + grain);
+      if (auto done = no_throw([&] { return task(first, last, worker); }); !done) {
         next.store(pieces);
         const std::lock_guard lock(mutex);
         if (!first_error) first_error = std::move(done).error();
@@ -40,11 +44,17 @@ Status parallel_ranges(std::size_t count, std::size_t grain, std::size_t threads
       }
     }
   };
-  std::vector<std::thread> others;
-  others.reserve(threads - 1);
-  for (std::size_t worker = 1; worker < threads; ++worker) others.emplace_back(work, worker);
-  work(0);
-  for (auto& thread : others) thread.join();
+  {
+    std::vector<std::jthread> others;
+    // Without a thread that cannot be made, those that there are do its share.
+    (void)no_throw([&]() -> Status {
+      const QuietSignals quiet;
+      others.reserve(threads - 1);
+      for (std::size_t worker = 1; worker < threads; ++worker) others.emplace_back(work, worker);
+      return {};
+    });
+    work(0);
+  }
   if (first_error) return tl::unexpected<Error>(std::move(*first_error));
   return {};
 }

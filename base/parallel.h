@@ -16,7 +16,8 @@ using RangeTask = std::function<Status(std::size_t first, std::size_t last, std:
 
 // parallel_ranges splits [0, count) into pieces of at most `grain` items and hands them, in
 // order, to `threads` workers, the calling thread among them. It returns when all are done; the
-// first error stops the handing out of pieces and is returned. The task must be thread-safe.
+// first error stops the handing out of pieces and is returned; what the task throws is one, by
+// no_throw(). Workers whose thread cannot be made are left out. The task must be thread-safe.
 [[nodiscard]] Status parallel_ranges(std::size_t count, std::size_t grain, std::size_t threads,
                                      const RangeTask& task);
 

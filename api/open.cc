@@ -115,7 +115,10 @@ fugo_status prepare(engine::Linking& linking, std::span<const fugo_agency> agenc
     if (given == 0 || numbers.back() != given)
       return give(error, FUGO_UNKNOWN_AGENCY, "no agency has this number");
   }
-  if (const auto done = linking.prepare(numbers); !done) return give(error, done.error());
+  const auto done = linking.prepare(numbers);
+  if (!done && done.error().code == ErrorCode::kUsage)
+    return give(error, FUGO_UNKNOWN_AGENCY, done.error().message());
+  if (!done) return give(error, done.error());
   return give(error, FUGO_OK, "");
 }
 
@@ -208,8 +211,10 @@ fugo_status fugo_health(fugo_linkage* handle, fugo_health_report* report) noexce
     report->index_evictions = health.index_evictions;
     report->combined_calls = health.combined_calls;
     report->combined_runs = health.combined_runs;
-    copy_text(health.last_error.empty() ? handle->uses->last_error() : health.last_error,
-              report->last_error);
+    // First what is wrong now: the counts are tried again every minute.
+    auto error = handle->uses->last_error();
+    if (!error.empty() && !health.last_error.empty()) error += "; ";
+    copy_text(error + health.last_error, report->last_error);
     return FUGO_OK;
   });
 }

@@ -1,10 +1,10 @@
 #include "api/use_spooler.h"
 
 #include <cerrno>  // program_invocation_short_name
-#include <csignal>
 #include <exception>
 #include <utility>
 
+#include "base/quiet_signals.h"
 #include "base/text.h"
 
 namespace fugo::api {
@@ -16,6 +16,7 @@ Result<std::unique_ptr<UseSpooler>> UseSpooler::start(engine::Linking& linking,
                                                       const std::filesystem::path& folder) {
   FUGO_ASSIGN(auto spool, daemon::UsageSpool::open(folder, program_invocation_short_name));
   std::unique_ptr<UseSpooler> made(new UseSpooler(linking, std::move(spool)));
+  const QuietSignals quiet;
   made->thread_ = std::thread([spooler = made.get()] { spooler->run(); });
   return made;
 }
@@ -39,10 +40,6 @@ std::string UseSpooler::last_error() const {
 }
 
 void UseSpooler::run() {
-  // Signals are the program's, and are handled in its own threads.
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, kEvery, [this] { return stopping_; })) {
     lock.unlock();

@@ -205,11 +205,9 @@ Status UsageSpool::write(std::span<const engine::LinkUse> uses, std::int64_t fro
   if (::getpid() != process_)
     return fail(ErrorCode::kRefused, "uses belong to the process that counted them", "link usage",
                 "a forked child must open for itself");
-  if (!std::all_of(uses.begin(), uses.end(), is_use))
-    return fail(ErrorCode::kInternal, "uses that cannot be", "link usage");
   if (kept_.empty()) kept_from_ = from;
   for (const auto& use : uses)
-    if (use.asked > 0) add(kept_, use);
+    if (use.asked > 0 && is_use(use)) add(kept_, use);
   while (!kept_.empty()) {
     UsageSummary summary = head_;
     summary.from = std::clamp<std::int64_t>(std::min(from, kept_from_), 0, kLatestTime);
@@ -222,6 +220,8 @@ Status UsageSpool::write(std::span<const engine::LinkUse> uses, std::int64_t fro
     kept_.erase(first, kept_.end());
     FUGO_TRY(sync_directory(folder_));
   }
+  if (!std::all_of(uses.begin(), uses.end(), is_use))
+    return fail(ErrorCode::kInternal, "uses that cannot be", "link usage");
   return {};
 }
 

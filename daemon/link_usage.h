@@ -66,7 +66,8 @@ class UsageSpool {
   // write leaves a file of these uses, counted from `from` to `to` (seconds since 1970), which is
   // durable when it returns; nothing when nothing was asked. After an error the counts are kept and
   // go with the next call, so the caller must not give them again. Uses without an agency's code or
-  // with more answers than questions are kInternal. kRefused in a forked child.
+  // with more answers than questions are left out, which is kInternal; the others are written.
+  // kRefused in a forked child.
   [[nodiscard]] Status write(std::span<const engine::LinkUse> uses, std::int64_t from,
                              std::int64_t to);
 

@@ -8,6 +8,9 @@
 #include <climits>
 #include <ctime>
 
+#include "base/no_throw.h"
+#include "base/quiet_signals.h"
+
 namespace fugo::engine {
 namespace {
 
@@ -35,23 +38,22 @@ void futex_set(std::atomic<std::uint32_t>& word) {
   ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
-void give_up(std::span<LinkAsk> asks) {
-  for (LinkAsk& ask : asks) {
-    ask.status = LinkStatus::kUnavailable;
-    ask.id = keystore::kNoPerson;
-    ask.linked = {};
-    ask.record = {};
-  }
-}
-
 }  // namespace
 
 Combiner::Combiner(Work work, unsigned slots, std::size_t most, std::chrono::milliseconds patience)
     : work_(std::move(work)), slots_(slots), most_(most), patience_(patience) {
-  for (unsigned i = 0; i < slots_; ++i) threads_.emplace_back([this] { run_batches(); });
+  try {
+    const QuietSignals quiet;
+    for (unsigned i = 0; i < slots_; ++i) threads_.emplace_back([this] { run_batches(); });
+  } catch (...) {
+    stop();
+    throw;
+  }
 }
 
-Combiner::~Combiner() {
+Combiner::~Combiner() { stop(); }
+
+void Combiner::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -60,7 +62,7 @@ Combiner::~Combiner() {
   for (auto& thread : threads_) thread.join();
 }
 
-void Combiner::run(std::span<LinkAsk> asks) {
+void Combiner::run(std::span<LinkAsk> asks, Patience& patience) {
   calls_.fetch_add(1, std::memory_order_relaxed);
   std::shared_ptr<Batch> batch;
   std::size_t member = 0;
@@ -77,10 +79,14 @@ void Combiner::run(std::span<LinkAsk> asks) {
       batch->asks += asks.size();
     }
   }
-  if (batch) return wait(batch, member);
+  if (batch) return wait(batch, member, patience);
   runs_.fetch_add(1, std::memory_order_relaxed);
-  work_(asks);
-  free_slot();
+  struct Slot {
+    Combiner& of;
+    ~Slot() { of.free_slot(); }
+  };
+  const Slot slot{*this};
+  work_(asks, patience);
 }
 
 void Combiner::free_slot() {
@@ -96,7 +102,6 @@ void Combiner::free_slot() {
 }
 
 void Combiner::run_batches() {
-  std::vector<LinkAsk> asks;
   std::unique_lock lock(mutex_);
   for (;;) {
     handed_.wait(lock, [this] { return stopping_ || handed_over_ > 0; });
@@ -106,38 +111,54 @@ void Combiner::run_batches() {
       const auto batch = std::move(waiting_.front());
       waiting_.erase(waiting_.begin());
       lock.unlock();
-      run_batch(*batch, asks);
+      run_batch(*batch);
       lock.lock();
     }
     --running_;
   }
 }
 
-void Combiner::run_batch(Batch& batch, std::vector<LinkAsk>& asks) {
+void Combiner::run_batch(Batch& batch) {
   runs_.fetch_add(1, std::memory_order_relaxed);
-  asks.clear();
-  std::vector<std::ptrdiff_t> counts;
-  {
+  const Status done = no_throw([&]() -> Status {
+    answer_members(batch);
+    return {};
+  });
+  if (!done) {
     const std::lock_guard lock(batch.mutex);
-    for (const auto& member : batch.members) {
-      asks.insert(asks.end(), member.begin(), member.end());
-      counts.push_back(static_cast<std::ptrdiff_t>(member.size()));
-    }
-  }
-  work_(asks);
-  {
-    const std::lock_guard lock(batch.mutex);
-    auto from = asks.begin();
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      if (!batch.members[i].empty()) std::copy(from, from + counts[i], batch.members[i].begin());
-      from += counts[i];
-    }
+    for (const auto& member : batch.members) give_up(member);
   }
   futex_set(batch.done);
 }
 
-void Combiner::wait(const std::shared_ptr<Batch>& batch, std::size_t member) {
-  if (futex_wait(batch->done, Clock::now() + patience_)) return;
+void Combiner::answer_members(Batch& batch) {
+  WipedAsks memory(batch.asks);
+  std::vector<std::size_t> counts;
+  auto asks = memory.span();
+  {
+    const std::lock_guard lock(batch.mutex);
+    auto to = asks.begin();
+    for (const auto& member : batch.members) {
+      to = std::copy(member.begin(), member.end(), to);
+      counts.push_back(member.size());
+    }
+    asks = {asks.begin(), to};
+  }
+  Patience patience(patience_);
+  work_(asks, patience);
+  const std::lock_guard lock(batch.mutex);
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const auto answered = asks.subspan(first, counts[i]);
+    if (!batch.members[i].empty())
+      std::copy(answered.begin(), answered.end(), batch.members[i].begin());
+    first += counts[i];
+  }
+}
+
+void Combiner::wait(const std::shared_ptr<Batch>& batch, std::size_t member, Patience& patience) {
+  if (patience.wait([&](auto left) { return futex_wait(batch->done, Clock::now() + left); }))
+    return;
   // Both: the batch may still gather, and it may be run.
   const std::scoped_lock lock(mutex_, batch->mutex);
   if (batch->done.load(std::memory_order_acquire) != 0) return;

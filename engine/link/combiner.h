@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/link/link_ask.h"
+#include "engine/link/patience.h"
 
 namespace fugo::engine {
 
@@ -23,17 +24,19 @@ namespace fugo::engine {
 // Thread-safe; nobody may be within run() when it is destroyed.
 class Combiner {
  public:
-  using Work = std::function<void(std::span<LinkAsk>)>;
+  // What work throws is the end of the asks that it was for, and comes out of run() where a caller
+  // went alone.
+  using Work = std::function<void(std::span<LinkAsk>, Patience&)>;
 
-  // At most `slots` runs at once; a batch closes at `most` asks. Who has waited for `patience`
-  // gives up: its asks are kUnavailable then, and the run's result for them is dropped.
+  // At most `slots` runs at once; a batch closes at `most` asks, and its run has `patience`.
   Combiner(Work work, unsigned slots, std::size_t most, std::chrono::milliseconds patience);
   ~Combiner();
   Combiner(const Combiner&) = delete;
   Combiner& operator=(const Combiner&) = delete;
 
-  // run answers asks, at most `most`.
-  void run(std::span<LinkAsk> asks);
+  // run answers asks, at most `most`. Who has waited for as long as its patience lasted gives up:
+  // its asks are kUnavailable then, and the batch's result for them is dropped.
+  void run(std::span<LinkAsk> asks, Patience& patience);
 
   [[nodiscard]] std::uint64_t calls() const { return calls_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t runs() const { return runs_.load(std::memory_order_relaxed); }
@@ -47,10 +50,12 @@ class Combiner {
     std::size_t asks = 0;
   };
 
-  void wait(const std::shared_ptr<Batch>& batch, std::size_t member);
-  void run_batch(Batch& batch, std::vector<LinkAsk>& asks);
+  void wait(const std::shared_ptr<Batch>& batch, std::size_t member, Patience& patience);
+  void run_batch(Batch& batch);
+  void answer_members(Batch& batch);
   void free_slot();
   void run_batches();  // of one thread
+  void stop();
 
   const Work work_;
   const unsigned slots_;

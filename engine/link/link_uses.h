@@ -1,6 +1,7 @@
 // LinkUses: how often each inquiring agency asked, and how often it still may today.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -12,10 +13,24 @@
 
 namespace fugo::engine {
 
+// UsedQuota is what was used of the quotas of one ledger's agencies, by agency number. A number is
+// the newest day with a use, in the bits above kUsedBits, and its uses: one, so that no use is
+// taken for another day's.
+struct UsedQuota {
+  static constexpr std::size_t kNumbers = std::size_t{1} << 16U;
+  static constexpr unsigned kUsedBits = 44;
+  static constexpr std::uint64_t kUsed = (std::uint64_t{1} << kUsedBits) - 1;
+  std::array<std::atomic<std::uint64_t>, kNumbers> of_day{};
+};
+
+// used_quota gives what all Linkings of this process that open a ledger, or open it again, share.
+[[nodiscard]] std::shared_ptr<UsedQuota> used_quota(const Block& ledger_id);
+
 // LinkUses counts for one Linking. Thread-safe.
 class LinkUses {
  public:
-  LinkUses(std::uint64_t quota_per_day, Calendar calendar);
+  LinkUses(std::uint64_t quota_per_day, Calendar calendar,
+           std::shared_ptr<UsedQuota> used = std::make_shared<UsedQuota>());
 
   // today is the day that allow() and give_back() are told.
   [[nodiscard]] std::uint64_t today() const;
@@ -29,17 +44,12 @@ class LinkUses {
 
  private:
   struct Counts {
-    std::atomic<std::uint64_t> asked{0}, ok{0};
-    // The newest day with a use, in the bits above kUsedBits, and its uses: one number, so that no
-    // use is taken for another day's.
-    std::atomic<std::uint64_t> of_day{0};
+    std::atomic<std::uint64_t> ok{0}, other{0};  // each use is in one of them
   };
 
-  static constexpr std::size_t kNumbers = std::size_t{1} << 16U;
-  static constexpr unsigned kUsedBits = 44;
-  static constexpr std::uint64_t kUsed = (std::uint64_t{1} << kUsedBits) - 1;
   const std::uint64_t quota_per_day_;
   const Calendar calendar_;
+  const std::shared_ptr<UsedQuota> used_;
   const std::unique_ptr<Counts[]> counts_;  // by agency number
 };
 

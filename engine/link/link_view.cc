@@ -2,17 +2,13 @@
 
 namespace fugo::engine {
 
-Result<std::shared_ptr<const LinkView>> ViewKeeper::current() {
-  const auto newest = [this] {
-    const std::lock_guard lock(mutex_);
-    return view_;
-  };
+Result<std::shared_ptr<const LinkView>> ViewKeeper::current(Patience& patience) {
   const std::uint64_t wanted = last_transaction();
-  auto view = newest();
+  auto view = last();
   if (view && view->transaction == wanted) return view;
-  const std::unique_lock reading(reading_, patience_);
+  const auto reading = patience.wait([&](auto left) { return std::unique_lock(reading_, left); });
   if (!reading) return fail(ErrorCode::kIo, "the ledger's newest commit is still being read");
-  view = newest();
+  view = last();
   if (view && view->transaction >= wanted) return view;  // somebody has just read it
   FUGO_ASSIGN(auto fresh, read_or_reopen(view.get()));
   const std::lock_guard lock(mutex_);
@@ -35,7 +31,7 @@ Result<std::shared_ptr<const LinkView>> ViewKeeper::read_or_reopen(const LinkVie
 Result<std::shared_ptr<const LinkView>> ViewKeeper::read(const LinkView* previous) const {
   constexpr int kTries = 10;
   const auto ledger = this->ledger();
-  for (int attempt = 1;; ++attempt) {
+  for (int attempt = 1; attempt <= kTries; ++attempt) {
     auto view = std::make_shared<LinkView>();
     view->keys = ledger->keys();
     view->transaction = ledger->last_transaction();  // first: what comes later is newer
@@ -50,8 +46,9 @@ Result<std::shared_ptr<const LinkView>> ViewKeeper::read(const LinkView* previou
     FUGO_ASSIGN(view->snapshot, ledger->snapshot());
     // The files of a generation go in the transaction that retires it.
     FUGO_ASSIGN(const auto after, ledger->state());
-    if (after.registry_version == state.registry_version || attempt == kTries) return view;
+    if (after.registry_version == state.registry_version) return view;
   }
+  return fail(ErrorCode::kIo, "the registry changed again and again while it was read");
 }
 
 Result<std::shared_ptr<const Registry>> ViewKeeper::read_registry(std::uint64_t version) const {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -10,6 +9,7 @@
 
 #include "base/result.h"
 #include "engine/accepted.h"
+#include "engine/link/patience.h"
 #include "engine/site.h"
 #include "engine/symbols.h"
 
@@ -55,19 +55,21 @@ struct LinkView {
 };
 
 // ViewKeeper gives the newest view. Thread-safe: a thread that finds that there was a commit reads
-// the new view; others that come meanwhile wait for it, since theirs must be as new, until their
-// `patience` is over (kIo). A ledger that was given new keys is opened again.
+// the new view; others that come meanwhile wait for it, since theirs must be as new, as long as
+// their patience lasts (kIo). A ledger that was given new keys is opened again.
 class ViewKeeper {
  public:
   // The ledger of `site` belongs to this one: nobody else asks for it.
-  ViewKeeper(Site& site, std::chrono::milliseconds patience)
-      : site_(site),
-        token_(site.shared_token()),
-        patience_(patience),
-        ledger_(site.shared_ledger()) {}
+  explicit ViewKeeper(Site& site)
+      : site_(site), token_(site.shared_token()), ledger_(site.shared_ledger()) {}
 
   // current is at least as new as every commit that ended before it was called.
-  [[nodiscard]] Result<std::shared_ptr<const LinkView>> current();
+  [[nodiscard]] Result<std::shared_ptr<const LinkView>> current(Patience& patience);
+  // last is the newest that was given; null: none yet.
+  [[nodiscard]] std::shared_ptr<const LinkView> last() const {
+    const std::lock_guard lock(mutex_);
+    return view_;
+  }
   // last_transaction is the ledger's.
   [[nodiscard]] std::uint64_t last_transaction() const { return ledger()->last_transaction(); }
 
@@ -82,8 +84,7 @@ class ViewKeeper {
 
   Site& site_;
   const std::shared_ptr<hsm::Token> token_;
-  const std::chrono::milliseconds patience_;
-  std::timed_mutex reading_;
+  std::timed_mutex reading_;  // held while a view is read: over calls of the token too
   mutable std::mutex mutex_;  // held for a copy of a pointer
   std::shared_ptr<const LinkView> view_;
   std::shared_ptr<keystore::Ledger> ledger_;  // changed under reading_ too

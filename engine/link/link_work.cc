@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/no_throw.h"
 #include "engine/issue/people_finder.h"
 
 namespace fugo::engine {
@@ -16,17 +17,6 @@ using keystore::PersonState;
 // From this many items on, the radix sort is worth its tables.
 constexpr std::size_t kRadixFrom = 1024;
 
-bool settled_on_entry(LinkStatus status) {
-  return status == LinkStatus::kBadSymbol || status == LinkStatus::kQuotaExceeded ||
-         status == LinkStatus::kUnknownAgency;
-}
-
-void settle(LinkAsk& ask, LinkStatus status) {
-  ask.status = status;
-  ask.linked = {};
-  ask.record = {};
-}
-
 std::uint64_t issued_key(AgencyNumber agency, PersonId id) {
   return (std::uint64_t{agency} << 32U) | id;
 }
@@ -39,21 +29,24 @@ Result<std::unique_ptr<LinkWork>> LinkWork::create(std::size_t capacity) {
   FUGO_ASSIGN(work->records_, SecretArray<keystore::PersonRecord>::create(capacity));
   FUGO_ASSIGN(work->linkage_, SecretArray<Block>::create(2 * capacity));
   FUGO_ASSIGN(work->symbols_, SecretArray<Block>::create(2 * capacity));
+  // So that setting asks aside cannot fail.
+  for (auto* flags : {&work->asked_, &work->pending_, &work->inverted_, &work->to_known_})
+    flags->reserve(capacity);
   return work;
 }
 
-Status LinkWork::run(const LinkView& view, const keystore::LedgerKeys& keys, ResolverIndex& index,
+Status LinkWork::run(const LinkView& view, ResolverIndex& index, Tables tables, Patience& patience,
                      std::span<LinkAsk> asks) {
   view_ = &view;
-  keys_ = &keys;
   index_ = &index;
+  patience_ = &patience;
+  tables_ = tables;
   index_error_ = {};
   set_aside(asks);
-  const std::vector<std::uint8_t> asked(pending_);
-  Status done = answer(asks);
+  Status done = no_throw([&] { return answer(asks); });
   if (!done)
     for (std::size_t i = 0; i < asks.size(); ++i)
-      if (asked[i] != 0) settle(asks[i], LinkStatus::kUnavailable);
+      if (asked_[i] != 0) settle(asks[i], LinkStatus::kUnavailable);
   wipe(records_.data(), used_ * sizeof(keystore::PersonRecord));
   wipe(linkage_.data(), 2 * used_ * sizeof(Block));
   wipe(symbols_.data(), 2 * used_ * sizeof(Block));
@@ -62,12 +55,13 @@ Status LinkWork::run(const LinkView& view, const keystore::LedgerKeys& keys, Res
 }
 
 void LinkWork::set_aside(std::span<LinkAsk> asks) {
+  asked_.assign(asks.size(), 0);
   pending_.assign(asks.size(), 0);
   inverted_.assign(asks.size(), 0);
   to_known_.assign(asks.size(), 0);
   for (std::size_t i = 0; i < asks.size(); ++i) {
     LinkAsk& ask = asks[i];
-    if (settled_on_entry(ask.status)) {
+    if (is_settled(ask.status)) {
       settle(ask, ask.status);
     } else if (view_->frozen) {
       settle(ask, LinkStatus::kFrozen);
@@ -76,7 +70,7 @@ void LinkWork::set_aside(std::span<LinkAsk> asks) {
       settle(ask, LinkStatus::kUnknownAgency);
     } else {
       settle(ask, LinkStatus::kUnknown);
-      pending_[i] = ask.from != 0 || ask.id != kNoPerson ? 1 : 0;
+      asked_[i] = pending_[i] = ask.from != 0 || ask.id != kNoPerson ? 1 : 0;
       if (ask.from != 0) ask.id = kNoPerson;
     }
   }
@@ -94,13 +88,27 @@ Status LinkWork::answer(std::span<LinkAsk> asks) {
   return look_up_issued(asks);
 }
 
+void LinkWork::leave_out(LinkAsk& ask, std::size_t row, LinkStatus status) {
+  settle(ask, status);
+  pending_[row] = 0;
+}
+
 Status LinkWork::resolve(const GenerationRow& generation, std::span<LinkAsk> asks) {
   stale_.clear();
-  for (const Freshness freshness : {Freshness::kAsItIs, Freshness::kCurrent}) {
+  const bool make = tables_ == Tables::kMade;
+  for (const Freshness freshness :
+       {make ? Freshness::kAsItIs : Freshness::kIfThere, Freshness::kCurrent}) {
     candidates_.clear();
     FUGO_TRY(find_candidates(generation, freshness, asks));
     FUGO_TRY(evaluate_all(generation, /*verify=*/true, asks));
-    if (stale_.empty()) return {};
+    if (stale_.empty() || !make) break;
+  }
+  if (make || stale_.empty()) return {};
+  for (std::size_t i = 0; i < asks.size(); ++i) {
+    const bool unresolved = pending_[i] != 0 && asks[i].from != 0 && asks[i].id == kNoPerson;
+    if (!unresolved || !std::binary_search(stale_.begin(), stale_.end(), asks[i].from)) continue;
+    leave_out(asks[i], i, LinkStatus::kUnavailable);
+    asks[i].lacks_table = true;
   }
   return {};
 }
@@ -142,17 +150,17 @@ Status LinkWork::find_candidates(const GenerationRow& generation, Freshness fres
 Status LinkWork::look_into_table(const GenerationRow& generation, AgencyNumber agency,
                                  Freshness freshness, std::span<const KeyedRow> of_agency,
                                  std::span<LinkAsk> asks) {
-  const auto held = index_->table(*view_, generation, agency, freshness);
+  const auto held = index_->table(*view_, generation, agency, freshness, *patience_);
   if (!held) {
-    if (held.error().code != ErrorCode::kRefused) return tl::unexpected(held.error());
     index_error_ = tl::unexpected(held.error());
-    for (const KeyedRow& item : of_agency) {
-      settle(asks[item.row], LinkStatus::kIndexTooLarge);
-      pending_[item.row] = 0;
-    }
+    const bool too_large = held.error().code == ErrorCode::kRefused;
+    for (const KeyedRow& item : of_agency)
+      leave_out(asks[item.row], item.row,
+                too_large ? LinkStatus::kIndexTooLarge : LinkStatus::kUnavailable);
     return {};
   }
   if (!held->current) stale_.push_back(agency);  // agencies come ascending
+  if (!held->table) return {};
   const SymbolTable& table = *held->table;
   constexpr std::size_t kAhead = 16;
   for (std::size_t i = 0; i < of_agency.size(); ++i) {
@@ -173,7 +181,7 @@ Status LinkWork::invert(const GenerationRow& generation, AgencyNumber agency,
   for (std::size_t i = 0; i < count; ++i) given[i] = asks[of_agency[i].row].symbol;
   FUGO_TRY(view_->registry->symbols->invert_agency(generation.number, agency, given, linkage));
   digests_.resize(count);
-  FUGO_TRY(keys_->symbol_digests(linkage, digests_));
+  FUGO_TRY(view_->keys->symbol_digests(linkage, digests_));
   sorted_.clear();
   for (std::size_t i = 0; i < count; ++i) sorted_.push_back({digests_[i], of_agency[i].row});
   sort_rows(sorted_);

@@ -10,6 +10,7 @@
 #include "engine/issue/sorting.h"
 #include "engine/link/link_ask.h"
 #include "engine/link/link_view.h"
+#include "engine/link/patience.h"
 #include "engine/link/resolver_index.h"
 
 namespace fugo::engine {
@@ -20,12 +21,18 @@ class LinkWork {
  public:
   [[nodiscard]] static Result<std::unique_ptr<LinkWork>> create(std::size_t capacity);
 
+  // What becomes of asks whose agency's table is not there, or does not know all of the view's
+  // issuances.
+  enum class Tables : std::uint8_t {
+    kMade,       // it is made, or waited for
+    kAsTheyAre,  // they are kUnavailable and lack a table: nobody waits for what concerns others
+  };
   // run answers asks, at most `capacity`, from one view. Status and outputs of each are set; those
-  // whose status is kBadSymbol, kQuotaExceeded or kUnknownAgency on entry are left out. On an error
-  // of token, ledger or index it is returned, and the asks that it concerns are kUnavailable or
-  // kIndexTooLarge.
-  [[nodiscard]] Status run(const LinkView& view, const keystore::LedgerKeys& keys,
-                           ResolverIndex& index, std::span<LinkAsk> asks);
+  // that are settled on entry are left out. On an error of token, ledger or index it is returned,
+  // and the asks that it concerns are kUnavailable or kIndexTooLarge: of a table, those of its
+  // agency alone. Throws nothing.
+  [[nodiscard]] Status run(const LinkView& view, ResolverIndex& index, Tables tables,
+                           Patience& patience, std::span<LinkAsk> asks);
 
  private:
   // Candidate is a person who may be whom an ask's symbol names, or whom it names by id.
@@ -40,6 +47,8 @@ class LinkWork {
   [[nodiscard]] Status answer(std::span<LinkAsk> asks);
   // set_aside settles the asks that need no look-up, and marks the others as pending.
   void set_aside(std::span<LinkAsk> asks);
+  // leave_out settles a pending ask of one agency, whose table could not be used.
+  void leave_out(LinkAsk& ask, std::size_t row, LinkStatus status);
   // resolve finds the ids of pending asks by their symbols of one generation.
   [[nodiscard]] Status resolve(const keystore::GenerationRow& generation, std::span<LinkAsk> asks);
   // find_candidates looks for the people of pending asks, agency by agency; with kCurrent in those
@@ -71,13 +80,15 @@ class LinkWork {
 
   // Of the run.
   const LinkView* view_ = nullptr;
-  const keystore::LedgerKeys* keys_ = nullptr;
   ResolverIndex* index_ = nullptr;
+  Patience* patience_ = nullptr;
+  Tables tables_ = Tables::kMade;
 
-  Status index_error_;  // of a table that does not fit: concerns its agency's asks only
+  Status index_error_;  // of an agency's table: concerns its asks only
 
   std::size_t capacity_ = 0;
   std::size_t used_ = 0;                // of the secret arrays, in this run
+  std::vector<std::uint8_t> asked_;     // by ask: it was not set aside
   std::vector<std::uint8_t> pending_;   // by ask: it is neither settled nor set aside
   std::vector<std::uint8_t> to_known_;  // by ask: whether `to` issued is settled
   std::vector<std::uint8_t> inverted_;  // by ask: its symbol was inverted, its issuance not seen

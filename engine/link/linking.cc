@@ -1,10 +1,13 @@
 #include "engine/link/linking.h"
 
 #include <algorithm>
-#include <condition_variable>
+#include <atomic>
+#include <functional>
 #include <mutex>
-#include <thread>
+#include <optional>
+#include <string>
 
+#include "base/no_throw.h"
 #include "base/parallel.h"
 #include "engine/link/combiner.h"
 #include "engine/link/link_uses.h"
@@ -13,110 +16,70 @@
 #include "engine/link/own_process.h"
 #include "engine/link/person_mask.h"
 #include "engine/link/resolver_index.h"
+#include "engine/link/table_keeper.h"
+#include "engine/link/work_pool.h"
 
 namespace fugo::engine {
 namespace {
 
 using keystore::AgencyNumber;
-using keystore::kNoPerson;
+using Tables = LinkWork::Tables;
 
 constexpr std::size_t kFew = 64;           // items of a call that is combined with others
 constexpr std::size_t kCombined = 1024;    // most of such calls together
 constexpr std::size_t kBatch = 1U << 18U;  // items of a piece of a large call
 constexpr std::size_t kMostFew = 1024;     // calls that are not combined, at once
-constexpr std::chrono::milliseconds kRefreshEvery{200};
-constexpr std::chrono::seconds kRefreshAgain{5};  // after one that failed
-
-// WorkPool lends LinkWorks of one capacity, at most `most` at a time: further callers wait, and
-// give up after `patience` (kIo).
-class WorkPool {
- public:
-  WorkPool(std::size_t capacity, std::size_t most, std::chrono::milliseconds patience)
-      : capacity_(capacity), most_(most), patience_(patience) {}
-
-  Result<std::unique_ptr<LinkWork>> take() {
-    std::unique_lock lock(mutex_);
-    if (!returned_.wait_for(lock, patience_, [this] { return lent_ < most_; }))
-      return fail(ErrorCode::kIo, "other calls are still being answered");
-    std::unique_ptr<LinkWork> work;
-    if (!idle_.empty()) {
-      work = std::move(idle_.back());
-      idle_.pop_back();
-    } else {
-      FUGO_ASSIGN(work, LinkWork::create(capacity_));
-    }
-    ++lent_;
-    return work;
-  }
-  void give_back(std::unique_ptr<LinkWork> work) {
-    {
-      const std::lock_guard lock(mutex_);
-      idle_.push_back(std::move(work));
-      --lent_;
-    }
-    returned_.notify_one();
-  }
-  [[nodiscard]] std::size_t capacity() const { return capacity_; }
-
- private:
-  const std::size_t capacity_, most_;
-  const std::chrono::milliseconds patience_;
-  std::mutex mutex_;
-  std::condition_variable returned_;
-  std::vector<std::unique_ptr<LinkWork>> idle_;
-  std::size_t lent_ = 0;
-};
 
 class LinkingImpl final : public Linking {
  public:
   LinkingImpl(std::unique_ptr<Site> site, const LinkingSettings& settings, Calendar calendar)
       : settings_(settings),
         site_(std::move(site)),
-        views_(*site_, settings.patience),
-        index_(settings.index_bytes, settings.patience),
-        uses_(settings.quota_per_day, std::move(calendar)),
-        combiner_([this](std::span<LinkAsk> asks) { answer(asks, few_); }, 1U, kCombined,
-                  settings.patience) {}
-
-  ~LinkingImpl() override {
-    {
-      const std::lock_guard lock(stop_mutex_);
-      stopping_ = true;
-    }
-    stop_.notify_all();
-    if (refresher_.joinable()) refresher_.join();
-  }
+        views_(*site_),
+        index_(settings.index_bytes),
+        uses_(settings.quota_per_day, std::move(calendar),
+              used_quota(site_->ledger().keys()->ledger_id())),
+        combiner_([this](std::span<LinkAsk> asks,
+                         Patience& patience) { answer(asks, few_, Tables::kAsTheyAre, patience); },
+                  1U, kCombined, settings.patience) {}
 
   Status start() {
-    FUGO_TRY(views_.current().map([](const auto&) {}));
-    refresher_ = std::thread([this] { keep_fresh(); });
+    Patience patience(settings_.patience);
+    FUGO_TRY(views_.current(patience).map([](const auto&) {}));
+    keeper_.start();
     return {};
   }
 
   Result<std::optional<AgencyNumber>> find_agency(std::string_view code) override {
-    const auto view = views_.current();
-    if (!view) {
-      note(view.error());
-      return tl::unexpected(view.error());
-    }
-    const auto& numbers = (*view)->registry->numbers;
-    const auto found = numbers.find(std::string(code));
-    if (found == numbers.end()) return std::optional<AgencyNumber>();
-    return std::optional<AgencyNumber>(found->second);
+    std::optional<AgencyNumber> number;
+    auto done = no_throw([&]() -> Status {
+      Patience patience(settings_.patience);
+      FUGO_ASSIGN(const auto view, views_.current(patience));
+      const auto& numbers = view->registry->numbers;
+      const auto found = numbers.find(std::string(code));
+      if (found != numbers.end()) number = found->second;
+      return {};
+    });
+    if (done) return number;
+    note(done.error());
+    return tl::unexpected(std::move(done.error()));
   }
 
   void resolve(std::span<const AgencyNumber> agencies, std::span<const Block> symbols,
                std::span<PersonHandle> people, std::span<keystore::Generation> versions,
                std::span<LinkStatus> statuses) override {
+    const std::uint64_t day = uses_.today();
     each(
         statuses,
         [&](std::size_t i, LinkAsk& ask) {
           ask.from = known(agencies[i], ask);
           ask.symbol = symbols[i];
+          allow(agencies[i], day, ask);
         },
         [&](std::size_t i, const LinkAsk& ask) {
           if (!versions.empty()) versions[i] = version_of(ask);
           people[i] = ask.status == LinkStatus::kOk ? mask_.hide(ask.id) : PersonHandle{};
+          count(agencies[i], day, ask);
         });
   }
 
@@ -166,42 +129,31 @@ class LinkingImpl final : public Linking {
           ask.symbol = symbols[i];
           ask.wants_symbol = true;
           ask.wants_record = !records.empty();
-          if (ask.status == LinkStatus::kUnknown && !uses_.allow(from[i], day))
-            ask.status = LinkStatus::kQuotaExceeded;
+          allow(from[i], day, ask);
         },
         [&](std::size_t i, const LinkAsk& ask) {
           linked[i] = ask.linked;
           if (!records.empty()) records[i] = ask.record;
           if (!versions.empty()) versions[i] = version_of(ask);
-          if (allowed_in_vain(ask)) uses_.give_back(from[i], day);
-          uses_.count(from[i], ask.status == LinkStatus::kOk);
+          count(from[i], day, ask);
         });
   }
 
   Status prepare(std::span<const AgencyNumber> agencies,
                  const std::function<Status()>& keep_going) override {
-    FUGO_ASSIGN(const auto view, views_.current());
-    Status done;
-    for (const Accepted& accepted : view->registry->generations) {
-      const keystore::GenerationRow& generation = accepted.row;
-      const bool older = &generation != &view->registry->active();
-      std::vector<AgencyNumber> wanted(agencies.begin(), agencies.end());
-      if (wanted.empty())
-        for (const auto& agency : view->registry->agencies) wanted.push_back(agency.number);
-      std::erase_if(wanted, [&](AgencyNumber number) {
-        const Method* method = view->registry->symbols->method_of(generation.number, number);
-        return view->registry->find(number) == nullptr || method == nullptr || method->invertible ||
-               (older && !view->registry->renewed(generation, number));
-      });
-      const auto built = index_.build_all(*view, generation, wanted, keep_going);
-      if (!built) done = built;
-    }
-    return done;
+    return no_throw([&]() -> Status {
+      Patience patience(settings_.patience);
+      FUGO_ASSIGN(const auto view, views_.current(patience));
+      for (const AgencyNumber number : agencies)
+        if (view->registry->find(number) == nullptr)
+          return fail(ErrorCode::kUsage, "no open agency has this number", std::to_string(number));
+      return keeper_.build(*view, agencies, keep_going);
+    });
   }
 
+  // Whoever was counted was known to some view.
   std::vector<LinkUse> take_uses() override {
-    const auto view = views_.current();
-    return view ? uses_.take((*view)->registry->agencies) : std::vector<LinkUse>{};
+    return uses_.take(views_.last()->registry->agencies);
   }
 
   LinkingHealth health() const override {
@@ -229,8 +181,16 @@ class LinkingImpl final : public Linking {
     return agency;
   }
 
-  // allowed_in_vain tells of an ask of link() whether it took a use of the quota and was not
-  // answered.
+  void allow(AgencyNumber inquirer, std::uint64_t day, LinkAsk& ask) {
+    if (ask.status == LinkStatus::kUnknown && !uses_.allow(inquirer, day))
+      ask.status = LinkStatus::kQuotaExceeded;
+  }
+  void count(AgencyNumber inquirer, std::uint64_t day, const LinkAsk& ask) {
+    if (allowed_in_vain(ask)) uses_.give_back(inquirer, day);
+    uses_.count(inquirer, ask.status == LinkStatus::kOk);
+  }
+
+  // allowed_in_vain tells whether an ask took a use of the quota and was not answered.
   static bool allowed_in_vain(const LinkAsk& ask) {
     switch (ask.status) {
       case LinkStatus::kFrozen:
@@ -238,35 +198,53 @@ class LinkingImpl final : public Linking {
       case LinkStatus::kIndexTooLarge:
         return true;
       case LinkStatus::kUnknownAgency:
-        return ask.from != 0 && ask.to != 0;  // others were told so before
+        return ask.from != 0 && (ask.to != 0 || !ask.wants_symbol);  // others were told so before
       default:
         return false;
     }
   }
 
   void note(const Error& error) const {
-    const std::lock_guard lock(error_mutex_);
-    last_error_ = error.message();
+    (void)no_throw([&]() -> Status {
+      auto message = error.message();
+      const std::lock_guard lock(error_mutex_);
+      last_error_ = std::move(message);
+      return {};
+    });
   }
 
   // each asks for every item: `put` fills an ask in, `get` takes its answer.
   template <typename Put, typename Get>
   void each(std::span<LinkStatus> statuses, const Put& put, const Get& get) {
     if (statuses.empty()) return;
+    const auto fill = [&](std::size_t i, LinkAsk& ask) {
+      if (statuses[i] == LinkStatus::kBadSymbol) ask.status = LinkStatus::kBadSymbol;
+      put(i, ask);
+    };
+    const auto take = [&](std::size_t i, const LinkAsk& ask) {
+      statuses[i] = ask.status;
+      get(i, ask);
+    };
+    std::atomic<bool> in_vain{false};  // a piece waited for all that it could: the next ones do not
     const auto piece = [&](std::size_t first, std::size_t last, std::size_t) -> Status {
-      std::vector<LinkAsk> asks(last - first);
+      const Status done = no_throw([&]() -> Status {
+        WipedAsks memory(last - first);
+        const auto asks = memory.span();
+        for (std::size_t i = first; i < last; ++i) fill(i, asks[i - first]);
+        Patience patience(in_vain ? Patience::Duration::zero() : settings_.patience);
+        answer_piece(asks, patience);
+        if (patience.left() == Patience::Duration::zero()) in_vain = true;
+        for (std::size_t i = first; i < last; ++i) take(i, asks[i - first]);
+        return {};
+      });
+      if (done) return {};
+      note(done.error());  // no memory: nothing was asked yet
       for (std::size_t i = first; i < last; ++i) {
-        LinkAsk& ask = asks[i - first];
-        if (statuses[i] == LinkStatus::kBadSymbol) ask.status = LinkStatus::kBadSymbol;
-        put(i, ask);
-      }
-      if (asks.size() <= kFew && settings_.combine)
-        combiner_.run(asks);
-      else
-        answer(asks, asks.size() <= few_.capacity() ? few_ : many_);
-      for (std::size_t i = first; i < last; ++i) {
-        statuses[i] = asks[i - first].status;
-        get(i, asks[i - first]);
+        LinkAsk ask;
+        fill(i, ask);
+        give_up({&ask, 1});
+        take(i, ask);
+        wipe(&ask, sizeof ask);
       }
       return {};
     };
@@ -274,22 +252,54 @@ class LinkingImpl final : public Linking {
     if (share <= kCombined)
       (void)piece(0, statuses.size(), 0);  // it has no errors but those of its items
     else
-      (void)parallel_ranges(statuses.size(), std::min(share, kBatch), hardware_threads(), piece);
+      (void)parallel_ranges(statuses.size(), std::min(share, kBatch), hardware_threads(),
+                            std::ref(piece));
   }
 
-  void answer(std::span<LinkAsk> asks, WorkPool& pool) {
-    const auto view = views_.current();
-    auto work = pool.take();
-    if (!view || !work) {
-      note(view ? work.error() : view.error());
-      for (LinkAsk& ask : asks)
-        if (ask.status == LinkStatus::kUnknown) ask.status = LinkStatus::kUnavailable;
-      return;
-    }
-    forget_retired(*(*view)->registry);
-    const auto done = (*work)->run(**view, *(*view)->keys, index_, asks);
+  // answer_piece throws nothing.
+  void answer_piece(std::span<LinkAsk> asks, Patience& patience) {
+    if (asks.size() > kFew || !settings_.combine)
+      return answer(asks, asks.size() <= few_.capacity() ? few_ : many_, Tables::kMade, patience);
+    const auto done = no_throw([&]() -> Status {
+      combiner_.run(asks, patience);
+      return {};
+    });
+    if (!done) give_up(asks);
+    const auto apart = no_throw([&]() -> Status {
+      answer_apart(asks, patience);
+      return {};
+    });
     if (!done) note(done.error());
-    pool.give_back(std::move(*work));
+    if (!apart) note(apart.error());
+  }
+
+  // answer_apart is for asks that lack a table: it is made, or waited for, on the caller's own
+  // thread, and nobody else's answer depends on it.
+  void answer_apart(std::span<LinkAsk> asks, Patience& patience) {
+    const auto lacks = [](const LinkAsk& ask) { return ask.lacks_table; };
+    const auto count = static_cast<std::size_t>(std::count_if(asks.begin(), asks.end(), lacks));
+    if (count == 0) return;
+    WipedAsks memory(count);
+    const auto apart = memory.span();
+    std::copy_if(asks.begin(), asks.end(), apart.begin(), lacks);
+    answer(apart, few_, Tables::kMade, patience);
+    auto answered = apart.begin();
+    for (LinkAsk& ask : asks)
+      if (ask.lacks_table) ask = *answered++;
+  }
+
+  // answer throws nothing.
+  void answer(std::span<LinkAsk> asks, WorkPool& pool, Tables tables, Patience& patience) {
+    bool ran = false;
+    const Status done = no_throw([&]() -> Status {
+      FUGO_ASSIGN(const auto view, views_.current(patience));
+      FUGO_ASSIGN(const auto work, pool.take(patience));
+      forget_retired(*view->registry);
+      ran = true;
+      return work->run(*view, index_, tables, patience, asks);
+    });
+    if (!ran) give_up(asks);
+    if (!done) note(done.error());
   }
 
   // Tables of generations that are not accepted any more are wiped by the first call that knows.
@@ -299,43 +309,6 @@ class LinkingImpl final : public Linking {
     forgot_.store(registry.version, std::memory_order_relaxed);
   }
 
-  // keep_fresh builds ahead where that is wanted, and brings tables up to date after commits, so
-  // that those who ask seldom have to.
-  void keep_fresh() {
-    const auto going = [this]() -> Status {
-      const std::lock_guard lock(stop_mutex_);
-      if (stopping_) return fail(ErrorCode::kRefused, "the library is being closed");
-      return {};
-    };
-    bool ahead = settings_.index == IndexPolicy::kAhead;
-    std::uint64_t seen = 0;
-    for (std::unique_lock lock(stop_mutex_); !stopping_;) {
-      lock.unlock();
-      Status done;
-      if (ahead) {
-        done = prepare({}, going);
-        ahead = false;
-      }
-      const std::uint64_t now = views_.last_transaction();
-      if (now != seen) {
-        const auto view = views_.current();
-        // Also those that a call made meanwhile that had begun before the generation was retired.
-        if (view) index_.keep_only(*(*view)->registry);
-        const auto fresh = view ? index_.refresh(**view, going) : tl::unexpected(view.error());
-        if (fresh)
-          seen = now;
-        else
-          done = fresh;
-      }
-      if (!done && going()) note(done.error());
-      lock.lock();
-      stop_.wait_for(lock,
-                     done ? std::chrono::milliseconds(kRefreshEvery)
-                          : std::chrono::milliseconds(kRefreshAgain),
-                     [this] { return stopping_; });
-    }
-  }
-
   const LinkingSettings settings_;
   const std::unique_ptr<Site> site_;
   ViewKeeper views_;
@@ -343,17 +316,15 @@ class LinkingImpl final : public Linking {
   std::atomic<std::uint64_t> forgot_{0};  // version of the newest registry that index_ keeps to
   PersonMask mask_;
   LinkUses uses_;
-  WorkPool few_{kCombined, kMostFew, settings_.patience};
-  WorkPool many_{kBatch, hardware_threads(), settings_.patience};
-  Combiner combiner_;
+  WorkPool few_{kCombined, kMostFew};
+  WorkPool many_{kBatch, hardware_threads()};
 
   mutable std::mutex error_mutex_;
   mutable std::string last_error_;
 
-  std::mutex stop_mutex_;
-  std::condition_variable stop_;
-  bool stopping_ = false;
-  std::thread refresher_;  // last: it uses the members above
+  // Last: their threads use the members above.
+  Combiner combiner_;
+  TableKeeper keeper_{views_, index_, settings_, [this](const Error& error) { note(error); }};
 };
 
 }  // namespace
@@ -363,9 +334,14 @@ Result<std::unique_ptr<Linking>> Linking::open(std::unique_ptr<Site> site,
   if (site->token().role() != hsm::TokenRole::kLinking)
     return fail(ErrorCode::kRefused, "linking needs the token of the linking role");
   FUGO_ASSIGN(auto calendar, Calendar::of(settings.time_zone));
-  auto linking = std::make_unique<LinkingImpl>(std::move(site), settings, std::move(calendar));
-  FUGO_TRY(linking->start());
-  return keep_to_process(std::move(linking));
+  std::unique_ptr<Linking> open;
+  FUGO_TRY(no_throw([&]() -> Status {
+    auto made = std::make_unique<LinkingImpl>(std::move(site), settings, std::move(calendar));
+    FUGO_TRY(made->start());
+    open = keep_to_process(std::move(made));
+    return {};
+  }));
+  return open;
 }
 
 }  // namespace fugo::engine

@@ -29,21 +29,24 @@ struct PersonHandle {
 // IndexPolicy: when the tables are built that resolve one-way symbols.
 enum class IndexPolicy : std::uint8_t {
   kLazy = 1,   // an agency's, at the first symbol of it that is asked for
-  kAhead = 2,  // all agencies', when the Linking is opened, in the background
+  kAhead = 2,  // all agencies', in the background: when the Linking is opened, and whenever
+               // agencies or generations changed
 };
 
 struct LinkingSettings {
   IndexPolicy index = IndexPolicy::kLazy;
   // Most memory of all tables together. When it is full, the agencies longest not asked for go.
   std::size_t index_bytes = std::size_t{4} << 30U;
-  // Uses of one inquiring agency that are answered in a day of `time_zone`, by this process; 0: no
-  // limit. What is beyond is kQuotaExceeded. An item is answered when its status is kOk,
-  // kNotIssued, kUnknown or kSuperseded; any other gives its use back, and until then holds it.
+  // Uses of one inquiring agency that are answered in a day of `time_zone`, by all Linkings of this
+  // process on one ledger; 0: no limit. What is beyond is kQuotaExceeded. A use is an item of
+  // link() or resolve(). An item is answered when its status is kOk, kNotIssued, kUnknown or
+  // kSuperseded; any other gives its use back, and until then holds it.
   std::uint64_t quota_per_day = 0;
   std::string time_zone = "Asia/Tokyo";  // IANA name; whatever the process's own is
   // Calls of few items from several threads are put into one call of the token.
   bool combine = true;
-  // A call that waits for other calls' use of token or ledger gives up after this.
+  // A call that waits for others gives up after this, all its waits together: what waits is then
+  // kUnavailable. Who waits for a turn does not give up while turns come.
   std::chrono::milliseconds patience{5000};
 };
 
@@ -60,8 +63,8 @@ struct LinkingHealth {
   std::uint64_t index_bytes = 0;     // that the tables take
   std::uint64_t index_agencies = 0;  // tables
   std::uint64_t index_evictions = 0;
-  std::uint64_t combined_calls = 0;  // of few items each ...
-  std::uint64_t combined_runs = 0;   // ... that went to token and ledger together
+  std::uint64_t combined_calls = 0;  // of few items each, which may be put together ...
+  std::uint64_t combined_runs = 0;   // ... and how often they went to token and ledger
   std::string last_error;            // of token, ledger or tables; empty: none so far
 };
 
@@ -69,8 +72,10 @@ struct LinkingHealth {
 // have one length; outputs of an item are meaningful when its status is kOk, and zero otherwise.
 // An item whose status is kBadSymbol on entry is left alone (whoever reads a symbol's text sets
 // it); every other status on entry is ignored. Nothing is thrown, and no item's fault touches
-// another's. Thread-safe: no lock is held across a call of the token, except by the one thread that
-// makes it for several. Sees each commit of a writer that ended before the call began.
+// another's. Thread-safe. Across calls of the token, locks are held by who reads a new commit, and
+// by who builds an agency's table or brings it up to date; others wait for these for as long as
+// their patience lasts. Sees each commit of a writer that ended before the call began.
+// Destroying it waits for what its own threads have under way.
 //
 // A Linking belongs to the process that opened it. In a forked child every status is kForked and
 // every Result an error, nothing of the parent's is touched, and destroying it frees nothing.
@@ -91,6 +96,7 @@ class Linking {
   // resolve tells whose symbol of which agency each one is: kUnknown when the agency was never
   // issued it, kSuperseded when the person's code was changed (no handle then). Symbols of every
   // version that is accepted are known; `versions`, where it is not empty, gets that of each.
+  // Counted as a use of the agency, and of the quota.
   virtual void resolve(std::span<const keystore::AgencyNumber> agencies,
                        std::span<const Block> symbols, std::span<PersonHandle> people,
                        std::span<keystore::Generation> versions,
@@ -124,7 +130,8 @@ class Linking {
   }
 
   // prepare builds the tables of these agencies (empty: of all) and returns when they are ready.
-  // `keep_going` is asked now and then; its error ends the work. kRefused when they do not fit.
+  // `keep_going` is asked now and then; its error ends the work. kRefused when they do not fit;
+  // kUsage, and nothing is built, when one of the numbers is no open agency's.
   [[nodiscard]] virtual Status prepare(std::span<const keystore::AgencyNumber> agencies,
                                        const std::function<Status()>& keep_going = {}) = 0;
 

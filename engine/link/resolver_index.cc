@@ -15,11 +15,10 @@ using keystore::AgencyNumber;
 using keystore::GenerationRow;
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 constexpr std::uint64_t kSpare = 64;  // entries that a new table has room for beyond its load
 // Whoever looks things up in a table lets it go sooner: after that, the next one is evicted too.
-constexpr milliseconds kInUse{100};
+constexpr Patience::Duration kInUse = milliseconds(100);
 
 // A quarter more people than there are can come before tables must be made anew.
 unsigned id_bits_for(const LinkView& view) {
@@ -50,12 +49,14 @@ std::shared_ptr<ResolverIndex::Entry> ResolverIndex::entry(const Name& name) {
 
 Result<ResolverIndex::Held> ResolverIndex::table(const LinkView& view,
                                                  const GenerationRow& generation,
-                                                 AgencyNumber agency, Freshness freshness) {
+                                                 AgencyNumber agency, Freshness freshness,
+                                                 Patience& patience) {
   const auto found = entry({generation.number, agency});
   found->last_used.store(tick_.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   auto held = found->held(view);
-  if (held.table && (freshness == Freshness::kAsItIs || held.current)) return held;
-  const std::unique_lock lock(found->making, patience_);
+  const bool enough = held.current || freshness == Freshness::kAsItIs;
+  if ((held.table && enough) || freshness == Freshness::kIfThere) return held;
+  const auto lock = patience.wait([&](auto left) { return std::unique_lock(found->making, left); });
   if (!lock) return fail(ErrorCode::kIo, "the table of an agency's symbols is still being made");
   held = found->held(view);
   if (held.table && !held.current) {
@@ -63,7 +64,7 @@ Result<ResolverIndex::Held> ResolverIndex::table(const LinkView& view,
     held = found->held(view);  // a larger one, or none: it may have been evicted
   }
   if (!held.table) {
-    FUGO_ASSIGN(held.table, build(view, generation, agency, *found));
+    FUGO_ASSIGN(held.table, build(view, generation, agency, *found, patience));
   }
   held.current = true;
   return held;
@@ -87,12 +88,14 @@ void ResolverIndex::Room::change(std::uint64_t freed) {
   changed.notify_all();
 }
 
-bool ResolverIndex::evict_oldest() {
+bool ResolverIndex::evict_oldest(Agencies spared) {
   std::shared_ptr<Entry> oldest;
   {
     const std::shared_lock entries(entries_mutex_);
     for (const auto& [name, entry] : entries_)
-      if (entry->get() && (!oldest || entry->last_used < oldest->last_used)) oldest = entry;
+      if (entry->get() && !std::binary_search(spared.begin(), spared.end(), name.second) &&
+          (!oldest || entry->last_used < oldest->last_used))
+        oldest = entry;
   }
   if (!oldest) return false;
   oldest->put(nullptr);  // wiped when the last thread that uses it is through
@@ -100,22 +103,22 @@ bool ResolverIndex::evict_oldest() {
   return true;
 }
 
-Status ResolverIndex::make_room(std::uint64_t bytes, milliseconds patience) {
+Status ResolverIndex::make_room(std::uint64_t bytes, Agencies spared, Patience& patience) {
   if (bytes > most_bytes_)
     return fail(ErrorCode::kRefused,
                 fmt::format("the table of an agency's symbols takes {} MiB, more than was set",
                             (bytes >> 20U) + 1),
                 "linking.index_mib", "set more, or use the method xts-aes256 for this agency");
-  const auto deadline = steady_clock::now() + patience;
   std::unique_lock lock(room_->mutex);
   while (room_->bytes + bytes > most_bytes_) {
     const std::uint64_t seen = room_->changes;
     lock.unlock();
-    const bool evicted = evict_oldest();
+    const bool evicted = evict_oldest(spared);
     lock.lock();
-    const auto limit = evicted ? std::min(deadline, steady_clock::now() + kInUse) : deadline;
-    const bool changed =
-        room_->changed.wait_until(lock, limit, [&] { return room_->changes != seen; });
+    const auto limit = [&](Patience::Duration left) { return evicted ? kInUse : left; };
+    const bool changed = patience.wait([&](Patience::Duration left) {
+      return room_->changed.wait_for(lock, limit(left), [&] { return room_->changes != seen; });
+    });
     if (!evicted && !changed)
       return fail(ErrorCode::kIo, "the memory for tables of agencies' symbols is in use",
                   "linking.index_mib", "set more");
@@ -125,10 +128,10 @@ Status ResolverIndex::make_room(std::uint64_t bytes, milliseconds patience) {
 }
 
 Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table(std::uint64_t entries,
-                                                               unsigned id_bits,
-                                                               milliseconds patience) {
+                                                               unsigned id_bits, Agencies spared,
+                                                               Patience& patience) {
   const std::uint64_t bytes = SymbolTable::bytes_for(entries + kSpare);
-  FUGO_TRY(make_room(bytes, patience));
+  FUGO_TRY(make_room(bytes, spared, patience));
   auto made = SymbolTable::create(entries + kSpare, id_bits);
   if (!made) {
     room_->change(bytes);
@@ -143,9 +146,10 @@ Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table(std::uint64_t ent
 
 Result<std::shared_ptr<SymbolTable>> ResolverIndex::make_table_of(const LinkView& view,
                                                                   AgencyNumber agency,
-                                                                  milliseconds patience) {
+                                                                  Agencies spared,
+                                                                  Patience& patience) {
   FUGO_ASSIGN(const std::uint64_t count, view.snapshot->count_issued(agency));
-  return make_table(count, id_bits_for(view), patience);
+  return make_table(count, id_bits_for(view), spared, patience);
 }
 
 void ResolverIndex::note_known(Entry& entry, const LinkView& view) {
@@ -158,8 +162,9 @@ void ResolverIndex::note_known(Entry& entry, const LinkView& view) {
 
 Result<std::shared_ptr<SymbolTable>> ResolverIndex::build(const LinkView& view,
                                                           const GenerationRow& generation,
-                                                          AgencyNumber agency, Entry& entry) {
-  FUGO_ASSIGN(auto table, make_table_of(view, agency, patience_));
+                                                          AgencyNumber agency, Entry& entry,
+                                                          Patience& patience) {
+  FUGO_ASSIGN(auto table, make_table_of(view, agency, {}, patience));
   const IndexTarget target{agency, table.get()};
   FUGO_TRY(not_too_large(fill_tables(view, generation, {&target, 1}, {})));
   note_known(entry, view);
@@ -187,8 +192,8 @@ Status ResolverIndex::add(const LinkView& view, Entry& entry, std::span<const Bl
   const bool wider = std::uint64_t{ids.back()} + 2 > (std::uint64_t{1} << table->id_bits());
   if (!wider && !table->crowded(symbols.size()) && table->insert(symbols, ids)) return {};
   const std::uint64_t entries = (table->entries() + symbols.size()) / 8 * 9;
-  auto larger =
-      make_table(entries, wider ? id_bits_for(view) : table->id_bits(), milliseconds::zero());
+  Patience none(milliseconds::zero());
+  auto larger = make_table(entries, wider ? id_bits_for(view) : table->id_bits(), {}, none);
   if (!larger) {
     entry.put(nullptr);
     return {};
@@ -204,19 +209,18 @@ Status ResolverIndex::build_all(const LinkView& view, const GenerationRow& gener
                                 std::span<const AgencyNumber> agencies,
                                 const std::function<Status()>& keep_going) {
   std::vector<AgencyNumber> wanted(agencies.begin(), agencies.end());
-  std::sort(wanted.begin(), wanted.end());  // locks are taken in this order, each once
+  std::sort(wanted.begin(), wanted.end());
   wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  const std::lock_guard one_pass(building_all_);
   std::vector<std::shared_ptr<Entry>> entries;
-  std::vector<std::unique_lock<std::timed_mutex>> locks;
   std::vector<std::shared_ptr<SymbolTable>> tables;
   std::vector<IndexTarget> targets;
   Status fits;
+  Patience none(milliseconds::zero());  // what is in the way are mostly the tables before this one
   for (const AgencyNumber agency : wanted) {
     auto found = entry({generation.number, agency});
-    std::unique_lock<std::timed_mutex> lock(found->making);
     if (found->get()) continue;
-    // No waiting: what is in the way are mostly the tables before this one.
-    auto table = make_table_of(view, agency, milliseconds::zero());
+    auto table = make_table_of(view, agency, wanted, none);
     if (!table) {
       fits = tl::unexpected(table.error());
       if (fits.error().code == ErrorCode::kIo) fits.error().code = ErrorCode::kRefused;
@@ -225,33 +229,39 @@ Status ResolverIndex::build_all(const LinkView& view, const GenerationRow& gener
     targets.push_back({agency, table->get()});
     tables.push_back(std::move(*table));
     entries.push_back(std::move(found));
-    locks.push_back(std::move(lock));
   }
-  FUGO_TRY(fill_tables(view, generation, targets, keep_going));
+  if (!targets.empty()) FUGO_TRY(not_too_large(fill_tables(view, generation, targets, keep_going)));
   for (std::size_t i = 0; i < entries.size(); ++i) {
+    const std::unique_lock lock(entries[i]->making, std::try_to_lock);
+    if (!lock || entries[i]->get()) continue;  // somebody could not wait, and makes its own
     note_known(*entries[i], view);
     entries[i]->put(std::move(tables[i]), view.transaction);
   }
+  tables.clear();
   room_->change(0);
   return fits;
 }
 
-Status ResolverIndex::refresh(const LinkView& view, const std::function<Status()>& keep_going) {
-  std::vector<std::pair<Name, std::shared_ptr<Entry>>> all;
+Result<bool> ResolverIndex::refresh(const LinkView& view,
+                                    const std::function<Status()>& keep_going) {
+  std::vector<std::pair<Name, std::shared_ptr<Entry>>> present;
   {
     const std::shared_lock lock(entries_mutex_);
-    all.assign(entries_.begin(), entries_.end());
+    present.assign(entries_.begin(), entries_.end());
   }
-  for (const auto& [name, entry] : all) {
+  bool all = true;
+  for (const auto& [name, entry] : present) {
     if (keep_going) FUGO_TRY(keep_going());
     if (const Held held = entry->held(view); !held.table || held.current) continue;
     const Accepted* const generation = view.registry->accepted(name.first);
     if (generation == nullptr) continue;
-    const std::lock_guard lock(entry->making);
+    const std::unique_lock lock(entry->making, std::try_to_lock);
+    all = all && lock.owns_lock();
+    if (!lock) continue;
     if (const Held held = entry->held(view); held.table && !held.current)
       FUGO_TRY(catch_up(view, generation->row, name.second, *entry));
   }
-  return {};
+  return all;
 }
 
 void ResolverIndex::keep_only(const Registry& registry) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -16,6 +15,7 @@
 
 #include "base/result.h"
 #include "engine/link/link_view.h"
+#include "engine/link/patience.h"
 #include "engine/link/symbol_table.h"
 
 namespace fugo::engine {
@@ -25,12 +25,11 @@ namespace fugo::engine {
 // builds a missing one, and those that need the same one, or its room, wait for it.
 class ResolverIndex {
  public:
-  // Who waits for others' building gives up after `patience`, which is kIo.
-  ResolverIndex(std::uint64_t most_bytes, std::chrono::milliseconds patience)
-      : most_bytes_(most_bytes), patience_(patience) {}
+  explicit ResolverIndex(std::uint64_t most_bytes) : most_bytes_(most_bytes) {}
 
-  // kAsItIs takes a table that may not know the newest issuances; kCurrent knows all of the view's.
-  enum class Freshness : std::uint8_t { kAsItIs, kCurrent };
+  // kIfThere makes and waits for nothing; kAsItIs takes a table that may not know the newest
+  // issuances; kCurrent knows all of the view's.
+  enum class Freshness : std::uint8_t { kIfThere, kAsItIs, kCurrent };
 
   // Held is a table, and whether it knows all of the view's issuances.
   struct Held {
@@ -40,23 +39,29 @@ class ResolverIndex {
     bool exact = false;
   };
 
-  // table gives an agency's table, built first where there is none. kRefused when it does not fit
-  // into most_bytes, and then only; kIo when others took too long, or memory for secrets cannot be
-  // locked; else errors of token and ledger.
+  // table gives an agency's table, built first where there is none (null with kIfThere). kRefused
+  // when it does not fit into most_bytes, and then only; kIo when others who build it, or hold its
+  // room, took longer than the patience lasts, or memory for secrets cannot be locked; else errors
+  // of token and ledger.
   [[nodiscard]] Result<Held> table(const LinkView& view, const keystore::GenerationRow& generation,
-                                   keystore::AgencyNumber agency, Freshness freshness);
+                                   keystore::AgencyNumber agency, Freshness freshness,
+                                   Patience& patience);
 
-  // table_if_there builds nothing and waits for nobody; the table may be null.
+  // table_if_there is table() with kIfThere that does not count as a use of the table.
   [[nodiscard]] Held table_if_there(const LinkView& view, keystore::Generation generation,
                                     keystore::AgencyNumber agency);
 
   // build_all builds those of these agencies' tables that are missing, all in one pass over the
-  // people. kRefused, and the first ones that fit are built, when they do not all fit.
+  // people. Who asks for one of them meanwhile does not wait for the pass, but builds it. kRefused
+  // when they do not all fit: the first ones that fit beside each other are built, and none of
+  // these agencies' tables is evicted for them.
   [[nodiscard]] Status build_all(const LinkView& view, const keystore::GenerationRow& generation,
                                  std::span<const keystore::AgencyNumber> agencies,
                                  const std::function<Status()>& keep_going);
-  // refresh brings every table up to date that is there.
-  [[nodiscard]] Status refresh(const LinkView& view, const std::function<Status()>& keep_going);
+  // refresh brings every table up to date that is there; false when it left some out, which others
+  // are making now.
+  [[nodiscard]] Result<bool> refresh(const LinkView& view,
+                                     const std::function<Status()>& keep_going);
 
   // keep_only gives up the tables of generations that a registry does not accept: they are wiped
   // when the last thread that uses them is through.
@@ -115,20 +120,23 @@ class ResolverIndex {
     std::uint64_t changes = 0;  // guarded by mutex; a table went, or can be evicted now
     void change(std::uint64_t freed);
   };
+  using Agencies = std::span<const keystore::AgencyNumber>;  // ascending
   // make_room evicts until `bytes` more fit, and counts them as taken. It waits for those who use
-  // or build tables: kIo after `patience`, kRefused when there can never be room.
-  [[nodiscard]] Status make_room(std::uint64_t bytes, std::chrono::milliseconds patience);
-  // evict_oldest: false when there is no table to evict.
-  [[nodiscard]] bool evict_oldest();
+  // or build tables: kIo when they took too long, kRefused when there can never be room.
+  [[nodiscard]] Status make_room(std::uint64_t bytes, Agencies spared, Patience& patience);
+  // evict_oldest: false when there is no table to evict but those of the spared.
+  [[nodiscard]] bool evict_oldest(Agencies spared);
   // make_table takes the room that a table of so many entries needs, and makes it.
   [[nodiscard]] Result<std::shared_ptr<SymbolTable>> make_table(std::uint64_t entries,
-                                                                unsigned id_bits,
-                                                                std::chrono::milliseconds patience);
-  [[nodiscard]] Result<std::shared_ptr<SymbolTable>> make_table_of(
-      const LinkView& view, keystore::AgencyNumber agency, std::chrono::milliseconds patience);
+                                                                unsigned id_bits, Agencies spared,
+                                                                Patience& patience);
+  [[nodiscard]] Result<std::shared_ptr<SymbolTable>> make_table_of(const LinkView& view,
+                                                                   keystore::AgencyNumber agency,
+                                                                   Agencies spared,
+                                                                   Patience& patience);
   [[nodiscard]] Result<std::shared_ptr<SymbolTable>> build(
       const LinkView& view, const keystore::GenerationRow& generation,
-      keystore::AgencyNumber agency, Entry& entry);
+      keystore::AgencyNumber agency, Entry& entry, Patience& patience);
   [[nodiscard]] Status catch_up(const LinkView& view, const keystore::GenerationRow& generation,
                                 keystore::AgencyNumber agency, Entry& entry);
   // add gives the table up where there is no room for a larger one: it will be built anew.
@@ -138,7 +146,7 @@ class ResolverIndex {
   static void note_known(Entry& entry, const LinkView& view);
 
   const std::uint64_t most_bytes_;
-  const std::chrono::milliseconds patience_;
+  std::mutex building_all_;  // held for a pass over all people: the next finds its tables
   std::atomic<std::uint64_t> tick_{0};
   std::atomic<std::uint64_t> evictions_{0};
   mutable std::shared_mutex entries_mutex_;

@@ -2,12 +2,19 @@
 #include <fugo/fugo.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <functional>
+#include <sstream>
+#include <thread>
+#include <vector>
 
 #include "tests/api/linked_site.h"
 
@@ -168,10 +175,64 @@ TEST_F(Handle, AgenciesAndPreparation) {
   EXPECT_GE(report.index_entries, 3U);
   EXPECT_GE(report.index_agencies, 2U);
   EXPECT_STREQ(report.last_error, "");
-  for (const fugo_agency wrong : {0U, 65536U, 70000U})
-    EXPECT_EQ(fugo_prepare(handle_, 1, &wrong, &error_), FUGO_UNKNOWN_AGENCY);
+  for (const fugo_agency wrong : {0U, 999U, 65535U, 65536U, 70000U}) {
+    const fugo_agency some[] = {agency, wrong};
+    EXPECT_EQ(fugo_prepare(handle_, 2, some, &error_), FUGO_UNKNOWN_AGENCY) << wrong;
+    EXPECT_EQ(error_.status, FUGO_UNKNOWN_AGENCY);
+  }
   EXPECT_EQ(fugo_find_agency(handle_, "999999", &agency), FUGO_UNKNOWN_AGENCY);
   EXPECT_EQ(agency, 0U);
+}
+
+// blocked_by_threads gives the signals that each thread of this process but the first has blocked.
+std::vector<std::uint64_t> blocked_by_threads() {
+  std::vector<std::uint64_t> all;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (task.path().filename() == std::to_string(::getpid())) continue;
+    std::istringstream status(read_file(task.path() / "status"));
+    for (std::string line; std::getline(status, line);)
+      if (line.rfind("SigBlk:", 0) == 0) all.push_back(std::stoull(line.substr(7), nullptr, 16));
+  }
+  return all;
+}
+
+// The library's threads take no signal that is meant for the program's, and let those of faults
+// come, once they run.
+TEST_F(Handle, SignalsAreTheProgramsOwn) {
+  ASSERT_EQ(link_once(handle_), FUGO_OK);
+  const auto has = [](std::uint64_t blocked, int signal) {
+    return (blocked >> (signal - 1) & 1U) != 0;
+  };
+  const auto right = [&](std::uint64_t blocked) {
+    return has(blocked, SIGTERM) && has(blocked, SIGINT) && has(blocked, SIGUSR1) &&
+           has(blocked, SIGCHLD) && !has(blocked, SIGSEGV) && !has(blocked, SIGBUS);
+  };
+  bool all_right = false;
+  for (int tries = 0; tries < 2000 && !all_right; ++tries) {
+    const auto threads = blocked_by_threads();  // that combine, keep tables, and count uses
+    all_right = threads.size() >= 3 && std::all_of(threads.begin(), threads.end(), right);
+    if (!all_right) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_TRUE(all_right);
+}
+
+// No thread can be made: an error, and nothing is broken afterwards.
+TEST_F(Handle, WithoutThreadsNothingIsOpened) {
+  fugo_close(handle_);
+  handle_ = nullptr;
+  pthread_attr_t normal, impossible;
+  ASSERT_EQ(::pthread_getattr_default_np(&normal), 0);
+  ASSERT_EQ(::pthread_attr_init(&impossible), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&impossible, std::size_t{1} << 52U), 0);
+  ASSERT_EQ(::pthread_setattr_default_np(&impossible), 0);
+  EXPECT_EQ(fugo_open(site().config().c_str(), nullptr, &handle_, &error_), FUGO_IO);
+  EXPECT_EQ(handle_, nullptr);
+  ::pthread_setattr_default_np(&normal);
+  ASSERT_EQ(fugo_open(site().config().c_str(), nullptr, &handle_, &error_), FUGO_OK);
+  ASSERT_EQ(::pthread_setattr_default_np(&impossible), 0);
+  EXPECT_EQ(fugo_prepare(handle_, 0, nullptr, &error_), FUGO_OK) << error_.message;
+  EXPECT_EQ(link_once(handle_), FUGO_OK);
+  ::pthread_setattr_default_np(&normal);
 }
 
 TEST_F(Handle, AForkedChildIsToldSo) {

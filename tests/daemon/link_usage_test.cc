@@ -81,6 +81,21 @@ TEST(UsageSpool, KeepsWhatCouldNotBeWrittenForTheNextTime) {
   EXPECT_EQ(summaries(folder).size(), 1U);
 }
 
+TEST(UsageSpool, WhatCannotBeTakesNobodyElsesCountsAlong) {
+  const TemporaryDirectory scratch;
+  const auto spool = UsageSpool::open(scratch.path(), "core");
+  ASSERT_TRUE(spool);
+  const auto written = (*spool)->write(
+      std::vector<LinkUse>{{"131016", 7, 5}, {"472018", 1, 2}, {"141003", 3, 3}}, kFrom, kTo);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code, ErrorCode::kInternal);
+  const auto found = summaries(scratch.path());
+  ASSERT_EQ(found.size(), 1U);
+  ASSERT_EQ(found[0].uses.size(), 2U);
+  EXPECT_EQ(found[0].uses[0].agency, "131016");
+  EXPECT_EQ(found[0].uses[1].agency, "141003");
+}
+
 TEST(UsageSpool, SharesManyAgenciesOutOverFilesThatTheDaemonTakes) {
   const TemporaryDirectory scratch;
   const auto spool = UsageSpool::open(scratch.path(), "core");

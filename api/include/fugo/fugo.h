@@ -19,6 +19,13 @@
  * - **Outputs** of an item are meaningful when its status is ::FUGO_OK, and zero otherwise.
  * - **Threads.** Any number of threads may use one handle at a time. fugo_close() must be the last
  *   use of a handle, when all other calls on it have returned.
+ * - **Waiting.** A call waits for others (a table that another call builds, a commit that another
+ *   one reads, the run that it is combined into) for at most the configuration's
+ *   `linking.patience_ms`, all its waits together; then what is left of it is ::FUGO_UNAVAILABLE.
+ *   Large calls wait for their turn as long as one of those before them ends within that time. What
+ *   a call does itself is not limited so: calls of the token, which hang when the token does, and
+ *   the building of a table. A call for very many items is answered in pieces, each of which may
+ *   wait so long until the first has waited in vain.
  * - **Fork.** A handle belongs to the process that opened it. In a forked child every call on it
  *   gives ::FUGO_FORKED, and fugo_close() does nothing. Fork before you open, or let the child
  *   execute a program that opens for itself.
@@ -115,7 +122,8 @@ typedef struct fugo_error {
 enum fugo_index_value {
   FUGO_INDEX_CONFIGURED = 0, /**< as the configuration says */
   FUGO_INDEX_LAZY = 1,       /**< an agency's table at the first symbol of it */
-  FUGO_INDEX_AHEAD = 2       /**< all tables in the background, from fugo_open() on */
+  FUGO_INDEX_AHEAD = 2       /**< all tables in the background, from fugo_open() on, and those of
+                                  agencies and symbol versions that come later */
 };
 
 /** What differs from the configuration's section `[linking]`. Set `size` and zero the rest. */
@@ -133,9 +141,10 @@ typedef struct fugo_health_report {
   uint64_t index_bytes;     /**< memory that the tables take */
   uint64_t index_agencies;  /**< tables */
   uint64_t index_evictions; /**< tables that went because memory was full */
-  uint64_t combined_calls;  /**< calls of few items that were put together with others ... */
-  uint64_t combined_runs;   /**< ... and how often they went to token and ledger together */
-  char last_error[1024]; /**< of token, ledger, tables or the counts of uses; empty: none so far */
+  uint64_t combined_calls;  /**< calls of few items, which may be put together ... */
+  uint64_t combined_runs; /**< ... and how often they went to token and ledger, alone or together */
+  char last_error[1024];  /**< why the counts of uses cannot be left, if so; then the last of token,
+                               ledger or tables, which stays when it is over; empty: none so far */
 } fugo_health_report;
 
 /** `fugo_error error = FUGO_ERROR_INIT;` */
@@ -167,8 +176,10 @@ FUGO_API fugo_status fugo_open(const char *config_path, const fugo_options *opti
                                fugo_linkage **handle, fugo_error *error) FUGO_NOEXCEPT;
 
 /**
- * Gives everything back: threads are ended, tables wiped, sessions closed. With the last handle of
- * a process, the PKCS#11 module is finalized, unless other code of the process uses it too. Call it
+ * Gives everything back: threads are ended, tables wiped, sessions closed. It waits for what the
+ * library's own threads have under way, a call of the token above all: while the token hangs, so
+ * may fugo_close(). A process that cannot wait for that ends without it. With the last handle of a
+ * process, the PKCS#11 module is finalized, unless other code of the process uses it too. Call it
  * before main() is left. NULL is allowed. Does nothing in a forked child.
  */
 FUGO_API void fugo_close(fugo_linkage *handle) FUGO_NOEXCEPT;
@@ -186,7 +197,8 @@ FUGO_API fugo_status fugo_find_agency(fugo_linkage *handle, const char *code,
                                       fugo_agency *agency) FUGO_NOEXCEPT;
 
 /**
- * Tells whose symbols these are.
+ * Tells whose symbols these are. Counted as a use of the agency and of its quota, as fugo_link()
+ * is; what is asked about the person afterwards is not.
  *
  * @param handle an open ledger
  * @param n number of items
@@ -194,8 +206,8 @@ FUGO_API fugo_status fugo_find_agency(fugo_linkage *handle, const char *code,
  * @param symbols texts; one that is NULL, too short, too long or mistyped is ::FUGO_BAD_SYMBOL
  * @param[out] people the person of each symbol
  * @param[out] statuses of each item: ::FUGO_OK, ::FUGO_UNKNOWN, ::FUGO_SUPERSEDED,
- *   ::FUGO_BAD_SYMBOL, ::FUGO_UNKNOWN_AGENCY, ::FUGO_FROZEN, ::FUGO_UNAVAILABLE,
- *   ::FUGO_INDEX_TOO_LARGE
+ *   ::FUGO_BAD_SYMBOL, ::FUGO_UNKNOWN_AGENCY, ::FUGO_FROZEN, ::FUGO_QUOTA_EXCEEDED,
+ *   ::FUGO_UNAVAILABLE, ::FUGO_INDEX_TOO_LARGE
  * @return see the conventions
  */
 FUGO_API fugo_status fugo_resolve(fugo_linkage *handle, size_t n, const fugo_agency *agencies,
@@ -272,7 +284,8 @@ FUGO_API fugo_status fugo_record_symbol(fugo_linkage *handle, size_t n, const fu
  * Turns symbols of inquirers into those of providers: fugo_resolve() and fugo_symbol_for() in one
  * step, and fugo_record_symbol() where it is asked for. Counted as a use of the inquirer; an item
  * that is ::FUGO_OK, ::FUGO_NOT_ISSUED, ::FUGO_UNKNOWN or ::FUGO_SUPERSEDED is one of its quota
- * too, whose day is that of the configuration's `time_zone`.
+ * too, whose day is that of the configuration's `time_zone`. All handles of a process that open one
+ * ledger have one quota; other processes have their own.
  *
  * @param handle an open ledger
  * @param n number of items
@@ -282,7 +295,7 @@ FUGO_API fugo_status fugo_record_symbol(fugo_linkage *handle, size_t n, const fu
  * @param[out] linked the providers' symbols
  * @param[out] records record symbols; NULL: not wanted
  * @param[out] statuses as of fugo_resolve(), and ::FUGO_NOT_ISSUED when the provider has no symbol
- *   for the person, ::FUGO_QUOTA_EXCEEDED
+ *   for the person
  * @return see the conventions
  */
 FUGO_API fugo_status fugo_link(fugo_linkage *handle, size_t n, const fugo_agency *from,
@@ -312,7 +325,9 @@ FUGO_API fugo_status fugo_link_versions(fugo_linkage *handle, size_t n, const fu
 
 /**
  * Builds the tables that resolve agencies' symbols now, and returns when they are ready, so that
- * the first inquiry need not wait. Never needed for correctness.
+ * the first inquiry need not wait. Never needed for correctness. Tables of agencies that are named
+ * here take the place of those longest not asked for where memory is full; 0 agencies take no
+ * table's place. When one of the numbers is no open agency's, nothing is built.
  *
  * @param handle an open ledger
  * @param n number of agencies; 0: all of the ledger

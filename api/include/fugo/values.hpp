@@ -143,16 +143,16 @@ struct LinkageHealth {
   std::uint64_t index_bytes = 0;             /**< memory that the tables take */
   std::uint64_t index_agencies = 0;          /**< tables */
   std::uint64_t index_evictions = 0;         /**< tables that went because memory was full */
-  std::uint64_t combined_calls = 0;          /**< calls that were put together with others ... */
-  std::uint64_t combined_runs = 0;           /**< ... and runs that answered them */
-  std::string last_error;                    /**< empty: none so far */
+  std::uint64_t combined_calls = 0;          /**< calls of few items ... */
+  std::uint64_t combined_runs = 0; /**< ... and runs that answered them, alone or together */
+  std::string last_error;          /**< empty: none so far */
 };
 
 /** When the tables are built that resolve one-way symbols. */
 enum class Index : std::uint32_t {
   kConfigured = FUGO_INDEX_CONFIGURED, /**< as the configuration says */
   kLazy = FUGO_INDEX_LAZY,             /**< an agency's at the first symbol of it */
-  kAhead = FUGO_INDEX_AHEAD,           /**< all in the background, from open() on */
+  kAhead = FUGO_INDEX_AHEAD,           /**< all in the background, also later ones */
 };
 
 /** What differs from the configuration's section `[linking]`. */

@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <fstream>
-#include <sstream>
 
+#include "tests/base/memory_search.h"
 #include "tests/daemon/link/linked_site.h"
 
 namespace fugo::test {
@@ -18,14 +16,6 @@ using engine::LinkStatus;
 namespace {
 
 constexpr std::size_t kPeople = 40;
-
-// Inverted copies, so that what is searched for is not what searches.
-using Inverted = std::vector<std::vector<std::uint8_t>>;
-
-void add_inverted(ByteView bytes, Inverted& to) {
-  to.emplace_back();
-  for (const std::uint8_t byte : bytes) to.back().push_back(static_cast<std::uint8_t>(~byte));
-}
 
 // What a slot of a table keeps of a symbol beside an id of 16 bits, as it lies in memory: the
 // number's first 48 bits, the lowest byte first.
@@ -46,80 +36,6 @@ void add_inverted_pin(const std::filesystem::path& path, Inverted& to) {
   ASSERT_GE(size, 6U);
   add_inverted({text.data(), size}, to);
   wipe(text.data(), text.size());
-}
-
-// Mapping is an entry of /proc/self/smaps.
-struct Mapping {
-  std::uintptr_t first = 0, last = 0;
-  bool readable = false, locked = false;
-  std::string name;
-};
-
-std::vector<Mapping> mappings() {
-  std::vector<Mapping> all;
-  std::ifstream file("/proc/self/smaps");
-  for (std::string line; std::getline(file, line);) {
-    Mapping one;
-    std::array<char, 5> rights{};
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &one.first, &one.last, rights.data()) == 3) {
-      one.readable = rights[0] == 'r';
-      const auto slash = line.find('/');
-      if (slash != std::string::npos) one.name = line.substr(slash);
-      all.push_back(one);
-    } else if (line.rfind("VmFlags:", 0) == 0 && !all.empty()) {
-      all.back().locked = line.find(" lo") != std::string::npos;
-    }
-  }
-  return all;
-}
-
-constexpr std::size_t kOverlap = 63;  // of pieces of memory: nothing that is wanted is longer
-
-// Places counts where one of them lies: in locked memory, or in other memory, which is named.
-struct Places {
-  std::size_t locked = 0, open = 0;
-  std::string where;
-};
-Places search(const Inverted& wanted) {
-  Places places;
-  std::array<std::vector<std::size_t>, 256> by_first;
-  for (std::size_t i = 0; i < wanted.size(); ++i)
-    by_first[static_cast<std::uint8_t>(~wanted[i][0])].push_back(i);
-  const int memory = ::open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
-  EXPECT_GE(memory, 0);
-  std::vector<std::uint8_t> piece(1U << 20U);
-  for (const Mapping& mapping : mappings()) {
-    const auto own = reinterpret_cast<std::uintptr_t>(piece.data());
-    if (!mapping.readable || (own >= mapping.first && own < mapping.last && mapping.name.empty() &&
-                              mapping.last - mapping.first < 2 * piece.size()))
-      continue;
-    for (std::uintptr_t at = mapping.first; at < mapping.last;) {
-      const auto got =
-          ::pread(memory, piece.data(), std::min<std::size_t>(piece.size(), mapping.last - at),
-                  static_cast<off_t>(at));
-      if (got <= static_cast<ssize_t>(kOverlap)) break;
-      const auto size = static_cast<std::size_t>(got);
-      for (std::size_t i = 0; i < size; ++i)
-        for (const std::size_t which : by_first[piece[i]]) {
-          const std::size_t length = wanted[which].size();
-          bool same = i + length <= size;
-          for (std::size_t b = 0; b < length && same; ++b)
-            same = piece[i + b] == static_cast<std::uint8_t>(~wanted[which][b]);
-          const auto place = at + i;
-          if (!same || (place >= own && place < own + piece.size())) continue;
-          ++(mapping.locked ? places.locked : places.open);
-          if (!mapping.locked) {
-            std::ostringstream text;
-            text << " " << std::hex << place << " in " << mapping.first << "-" << mapping.last
-                 << " " << mapping.name;
-            places.where += text.str();
-          }
-        }
-      at += size == piece.size() ? size - kOverlap : size;
-    }
-  }
-  ::close(memory);
-  return places;
 }
 
 class LinkingMemoryTest : public testing::Test {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -39,6 +40,11 @@ bool echoed(const LinkAsk& ask, std::uint64_t number) {
 bool given_up(const LinkAsk& ask) {
   return ask.status == LinkStatus::kUnavailable && ask.id == keystore::kNoPerson &&
          ask.linked == Block{} && ask.record == Block{};
+}
+
+void run(Combiner& combiner, std::span<LinkAsk> asks, milliseconds most = kLong) {
+  Patience patience(most);
+  combiner.run(asks, patience);
 }
 
 // Gate holds those who come until it is opened.
@@ -77,14 +83,14 @@ TEST(Combiner, ASingleCallerGoesAtOnceAlone) {
   const auto caller = std::this_thread::get_id();
   bool own = true;
   Combiner combiner(
-      [&](std::span<LinkAsk> asks) {
+      [&](std::span<LinkAsk> asks, Patience&) {
         own = own && std::this_thread::get_id() == caller && asks.size() == 3;
         echo(asks);
       },
       1, 100, milliseconds(0));
   for (std::uint64_t i = 1; i <= 100; ++i) {
     std::vector<LinkAsk> asks = {ask_for(i), ask_for(i + 1), ask_for(i + 2)};
-    combiner.run(asks);
+    run(combiner, asks, milliseconds(0));
     for (std::uint64_t item = 0; item < 3; ++item) ASSERT_TRUE(echoed(asks[item], i + item));
     ASSERT_EQ(combiner.calls(), i);
     ASSERT_EQ(combiner.runs(), i);
@@ -99,7 +105,7 @@ TEST(Combiner, ThreadsGetTheirOwnAnswers) {
   std::atomic<bool> wrong{false};
   std::atomic<std::size_t> largest{0};
   Combiner combiner(
-      [&](std::span<LinkAsk> asks) {
+      [&](std::span<LinkAsk> asks, Patience&) {
         if (++running > kSlots || asks.size() > kMost) wrong = true;
         if (asks.size() > largest) largest = asks.size();
         std::this_thread::yield();
@@ -114,7 +120,7 @@ TEST(Combiner, ThreadsGetTheirOwnAnswers) {
         std::vector<LinkAsk> asks;
         for (std::uint64_t item = 0; item < 1 + (round + thread) % 9; ++item)
           asks.push_back(ask_for(thread << 20U | round << 4U | item));
-        combiner.run(asks);
+        run(combiner, asks);
         for (std::uint64_t item = 0; item < asks.size(); ++item)
           if (!echoed(asks[item], thread << 20U | round << 4U | item)) wrong = true;
       }
@@ -131,7 +137,7 @@ TEST(Combiner, WhoComesMeanwhileGoesTogetherAndABatchClosesWhenItIsFull) {
   std::mutex mutex;
   std::vector<std::size_t> sizes;
   Combiner combiner(
-      [&](std::span<LinkAsk> asks) {
+      [&](std::span<LinkAsk> asks, Patience&) {
         {
           const std::lock_guard lock(mutex);
           sizes.push_back(asks.size());
@@ -145,7 +151,7 @@ TEST(Combiner, WhoComesMeanwhileGoesTogetherAndABatchClosesWhenItIsFull) {
   std::vector<std::thread> threads;
   for (std::uint64_t i = 0; i < asks.size(); ++i) {
     asks[i] = {ask_for(2 * i), ask_for(2 * i + 1)};
-    threads.emplace_back([&, i] { combiner.run(asks[i]); });
+    threads.emplace_back([&, i] { run(combiner, asks[i]); });
     if (i == 0) gate.wait_for(1);
     wait_for_calls(combiner, i + 1);
   }
@@ -163,13 +169,13 @@ TEST(Combiner, ABatchWhoseTurnNeverComesGivesUp) {
   Gate gate;
   std::atomic<unsigned> runs{0};
   Combiner combiner(
-      [&](std::span<LinkAsk> asks) {
+      [&](std::span<LinkAsk> asks, Patience&) {
         if (++runs == 1) gate.pass();
         echo(asks);
       },
       1, 100, kShort);
   std::vector<LinkAsk> first = {ask_for(1)};
-  std::thread hanging([&] { combiner.run(first); });
+  std::thread hanging([&] { run(combiner, first); });
   gate.wait_for(1);
   std::vector<std::vector<LinkAsk>> asks(6);
   std::vector<std::thread> threads;
@@ -177,7 +183,7 @@ TEST(Combiner, ABatchWhoseTurnNeverComesGivesUp) {
     asks[i] = {ask_for(i), ask_for(i)};
     // As if they had been answered before: nothing of that may stay.
     echo(asks[i]);
-    threads.emplace_back([&, i] { combiner.run(asks[i]); });
+    threads.emplace_back([&, i] { run(combiner, asks[i], kShort); });
   }
   for (auto& thread : threads) thread.join();
   for (const auto& pair : asks)
@@ -188,7 +194,7 @@ TEST(Combiner, ABatchWhoseTurnNeverComesGivesUp) {
   EXPECT_TRUE(echoed(first[0], 1));
   // The slot is free again, and nobody waits for it.
   std::vector<LinkAsk> later = {ask_for(9)};
-  combiner.run(later);
+  run(combiner, later);
   EXPECT_TRUE(echoed(later[0], 9));
 }
 
@@ -200,18 +206,18 @@ TEST(Combiner, WhoGaveUpIsNotWrittenTo) {
   std::vector<LinkAsk> one = {ask_for(1)}, two = {ask_for(2)}, three = {ask_for(3)};
   {
     Combiner combiner(
-        [&](std::span<LinkAsk> asks) {
+        [&](std::span<LinkAsk> asks, Patience&) {
           const unsigned run = ++runs;
           if (run == 1) first.pass();
           if (run == 2) second.pass();
           echo(asks);
         },
         1, 100, milliseconds(400));
-    std::thread running([&] { combiner.run(one); });
+    std::thread running([&] { run(combiner, one); });
     first.wait_for(1);
-    std::thread waiting([&] { combiner.run(two); });
+    std::thread waiting([&] { run(combiner, two, milliseconds(400)); });
     wait_for_calls(combiner, 2);
-    std::thread with_it([&] { combiner.run(three); });
+    std::thread with_it([&] { run(combiner, three, milliseconds(400)); });
     wait_for_calls(combiner, 3);
     first.open();
     running.join();
@@ -234,7 +240,7 @@ TEST(Combiner, GivingUpIsSafeAtAnyMoment) {
   std::atomic<std::uint64_t> runs{0}, answered{0};
   std::atomic<bool> wrong{false};
   Combiner combiner(
-      [&](std::span<LinkAsk> asks) {
+      [&](std::span<LinkAsk> asks, Patience&) {
         if (++runs % 3 == 0) std::this_thread::sleep_for(milliseconds(5));
         echo(asks);
       },
@@ -245,7 +251,7 @@ TEST(Combiner, GivingUpIsSafeAtAnyMoment) {
       for (std::uint64_t round = 0; round < 300; ++round) {
         const std::uint64_t number = thread << 20U | round;
         std::vector<LinkAsk> asks = {ask_for(number), ask_for(number)};
-        combiner.run(asks);
+        run(combiner, asks, milliseconds(1));
         for (const LinkAsk& ask : asks) {
           if (!given_up(ask) && !echoed(ask, number)) wrong = true;
           if (echoed(ask, number)) ++answered;
@@ -256,6 +262,57 @@ TEST(Combiner, GivingUpIsSafeAtAnyMoment) {
   EXPECT_FALSE(wrong);
   EXPECT_GT(answered, 0U);
   EXPECT_LT(answered, 2U * 10 * 300);  // and some did give up
+}
+
+// What has its answer already keeps it: it took nothing of a quota, and gives nothing back.
+TEST(Combiner, GivingUpLeavesAloneWhatWasSettledBefore) {
+  Gate gate;
+  Combiner combiner([&](std::span<LinkAsk> asks, Patience&) { gate.pass(), echo(asks); }, 1, 100,
+                    kShort);
+  std::vector<LinkAsk> first = {ask_for(1)};
+  std::thread hanging([&] { run(combiner, first); });
+  gate.wait_for(1);
+  std::vector<LinkAsk> asks(3, ask_for(2));
+  asks[0].status = LinkStatus::kBadSymbol;
+  asks[1].status = LinkStatus::kQuotaExceeded;
+  run(combiner, asks, kShort);
+  EXPECT_EQ(asks[0].status, LinkStatus::kBadSymbol);
+  EXPECT_EQ(asks[1].status, LinkStatus::kQuotaExceeded);
+  EXPECT_TRUE(given_up(asks[2]));
+  gate.open();
+  hanging.join();
+}
+
+TEST(Combiner, WhatItsWorkThrowsEndsThoseAsksAlone) {
+  Gate gate;
+  std::atomic<unsigned> runs{0};
+  Combiner combiner(
+      [&](std::span<LinkAsk> asks, Patience&) {
+        const unsigned run = ++runs;
+        if (run == 2) gate.pass();
+        if (run <= 3) throw std::bad_alloc();
+        echo(asks);
+      },
+      1, 2, kLong);
+  std::vector<LinkAsk> first = {ask_for(1)}, second = {ask_for(2)};
+  EXPECT_THROW(run(combiner, first), std::bad_alloc);
+  std::thread hanging([&] { EXPECT_THROW(run(combiner, second), std::bad_alloc); });
+  gate.wait_for(1);
+  std::vector<std::vector<LinkAsk>> asks(4);  // two batches: one throws
+  std::vector<std::thread> threads;
+  for (std::uint64_t i = 0; i < asks.size(); ++i) {
+    asks[i] = {ask_for(i)};
+    threads.emplace_back([&, i] { run(combiner, asks[i]); });
+    wait_for_calls(combiner, i + 3);
+  }
+  gate.open();
+  hanging.join();
+  for (auto& thread : threads) thread.join();
+  EXPECT_TRUE(given_up(asks[0][0]) && given_up(asks[1][0]));
+  EXPECT_TRUE(echoed(asks[2][0], 2) && echoed(asks[3][0], 3));
+  // The slot is free: nobody has to wait.
+  run(combiner, first, milliseconds(0));
+  EXPECT_TRUE(echoed(first[0], 1));
 }
 
 }  // namespace

@@ -165,5 +165,46 @@ TEST_F(LinkUsesTest, NothingIsLostOrCountedTwiceWhileItIsTaken) {
   EXPECT_EQ(sums["A2"].ok, 0U);
 }
 
+// Whatever is taken in the middle of counting can be written down: no answer without its question.
+TEST_F(LinkUsesTest, NoTakeHasMoreAnswersThanQuestions) {
+  LinkUses uses(0, tokyo());
+  const auto known = agencies({1});
+  std::atomic<unsigned> left{3};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&] {
+      for (int n = 0; n < 500'000; ++n) uses.count(1, true);
+      --left;
+    });
+  std::uint64_t wrong = 0, ok = 0;
+  const auto take = [&] {
+    for (const auto& use : uses.take(known)) {
+      wrong += use.ok > use.asked ? 1 : 0;
+      ok += use.ok;
+    }
+  };
+  while (left != 0) take();
+  for (auto& thread : threads) thread.join();
+  take();
+  EXPECT_EQ(wrong, 0U);
+  EXPECT_EQ(ok, 1'500'000U);
+}
+
+TEST_F(LinkUsesTest, AProcessHasOneQuotaOfALedger) {
+  const Block ledger{{1}}, other{{2}};
+  LinkUses first(3, tokyo(), used_quota(ledger));
+  EXPECT_EQ(allowed(first, 1, 2), 2U);
+  {
+    LinkUses second(3, tokyo(), used_quota(ledger));
+    EXPECT_EQ(allowed(second, 1, 5), 1U);
+    EXPECT_EQ(allowed(second, 2, 5), 3U);
+  }
+  EXPECT_EQ(allowed(first, 1, 5), 0U);
+  LinkUses again(3, tokyo(), used_quota(ledger));  // as a handle that is closed and opened again
+  EXPECT_EQ(allowed(again, 1, 5), 0U);
+  LinkUses of_other(3, tokyo(), used_quota(other));
+  EXPECT_EQ(allowed(of_other, 1, 5), 3U);
+}
+
 }  // namespace
 }  // namespace fugo::engine

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <system_error>
 
@@ -93,6 +94,15 @@ Result<std::vector<std::filesystem::path>> find_unnamed_files(const BulkPlace& p
   if (error)
     return fail_errno("cannot read the directory", place.directory.string(), error.value());
   return unnamed;
+}
+
+Error gone_is_stale(Error error, std::span<const FileRow> rows, std::span<const FileRow> now) {
+  if (error.code != ErrorCode::kIo || error.native != ENOENT) return error;
+  const bool all_named = std::all_of(rows.begin(), rows.end(), [&](const FileRow& row) {
+    return std::find(now.begin(), now.end(), row) != now.end();
+  });
+  if (!all_named) error.code = ErrorCode::kStale;
+  return error;
 }
 
 }  // namespace fugo::keystore

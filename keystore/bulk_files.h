@@ -60,6 +60,12 @@ void remove_bulk_files(const BulkPlace& place, std::span<const FileRow> rows);
 [[nodiscard]] Result<std::vector<std::filesystem::path>> find_unnamed_files(
     const BulkPlace& place, std::span<const FileRow> rows);
 
+// gone_is_stale: where `error` says that a file is not there, and the manifest as it is `now` does
+// not name all of `rows` any more, another process merged or rewrote the file meanwhile: kStale. A
+// file that is named and missing stays the error that it is.
+[[nodiscard]] Error gone_is_stale(Error error, std::span<const FileRow> rows,
+                                  std::span<const FileRow> now);
+
 // PatchTable is what a snapshot needs besides files. Constant once it is shared.
 struct PatchTable {
   std::vector<PersonPatch> rows;  // ascending by (id, generation)

@@ -89,6 +89,8 @@ class Update {
   // making -> pending, destroyed; pending -> active, retired; active -> accepting, retired, chain;
   // accepting -> retired, chain; chain -> retired; retired -> destroyed.
   [[nodiscard]] virtual Status put_key(const KeyRow& key) = 0;
+  // put_generation: kRefused for a step between states other than pending -> active, retired;
+  // active -> accepting, retired; accepting -> retired.
   [[nodiscard]] virtual Status put_generation(const GenerationRow& row) = 0;
   // put_job: number 0 is a new job (the number is given and returned). The id must be new then.
   // A job that is running or answering becomes LedgerState::open_job, which must be free
@@ -99,12 +101,15 @@ class Update {
   // cancelled. commit_segment puts its job in this way.
   [[nodiscard]] virtual Result<JobNumber> put_progress(const JobRow& job) = 0;
   // put_run: number 0 is a new regeneration (number and id are given). Until it is finished or
-  // aborted it is LedgerState::open_run, which must be free (kRefused). Of a known run the tally
-  // stays as the ledger has it.
+  // aborted it is LedgerState::open_run, which must be free (kRefused). kRefused as well for a step
+  // between states other than planning -> planned -> running -> ready -> committed -> finished, and
+  // to aborted from each before committed: another process went on with the run. Of a known run the
+  // tally stays as the ledger has it.
   [[nodiscard]] virtual Result<RunRow> put_run(const RunRow& run) = 0;
   [[nodiscard]] virtual Status put_run_agency(const RunAgencyRow& row) = 0;
   // erase_files takes the person and index files of a linkage generation out of the manifest and
-  // returns their rows: to be unlinked after the commit, see Staging::unlink.
+  // returns their rows: to be unlinked after the commit, see Staging::unlink. kRefused when a
+  // generation that is active or accepting has these symbols.
   [[nodiscard]] virtual Result<std::vector<FileRow>> erase_files(Generation generation) = 0;
   [[nodiscard]] virtual Status add_stats(std::span<const StatRow> rows) = 0;
   [[nodiscard]] virtual Status append_journal(const Actor& actor, const std::string& act,
@@ -190,6 +195,10 @@ class Ledger {
   // an error, of this and of commit_segment, only when it met damage or when there are too many
   // files to go on; before that merge_warning tells of it. kWrite only.
   [[nodiscard]] virtual Status finish_merges() = 0;
+  // remove_leftovers removes bulk files that the manifest does not name, as opening for writing
+  // does, while the ledger stays open: of another process that died after it had taken them out of
+  // the manifest. Waits for a merge that is under way. kWrite only.
+  [[nodiscard]] virtual Status remove_leftovers() = 0;
   // merge_warning is why the last merge failed, until one succeeds.
   [[nodiscard]] virtual std::optional<Error> merge_warning() const = 0;
 };

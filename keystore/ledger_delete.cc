@@ -49,7 +49,7 @@ Status check_erased(const DeletionData& data, std::uint64_t records, const Erase
               kWhere, "nothing was applied; run fugo verify");
 }
 
-// A regeneration may have written files meanwhile: then what was prepared is not all.
+// A regeneration may have written or merged files meanwhile: then what was prepared is not all.
 bool is_stale(const Status& status) { return !status && status.error().code == ErrorCode::kStale; }
 
 }  // namespace
@@ -72,36 +72,50 @@ Status LedgerImpl::commit_deletion(const DeletionData& data) {
   // Nothing is merged while files are written anew: merging is started under this lock only.
   const std::lock_guard lock(segment_mutex_);
   merger_.settle();
-  constexpr int kTries = 8;
+  // A regeneration that commits one piece after the other is stopped for the last attempt.
+  constexpr int kTries = 3;
   for (int attempt = 1;; ++attempt) {
+    std::unique_ptr<SmallRowUpdate> update;
+    if (attempt == kTries) {
+      FUGO_ASSIGN(update, SmallRowUpdate::begin(parts_.environment, parts_.sealer));
+    }
     ErasedFiles files;
-    const Status done = try_deletion(data, files);
+    const Status done = try_deletion(data, std::move(update), files);
     if (is_stale(done) && attempt < kTries) continue;
     FUGO_TRY(done);
     return unlink_erased(files);
   }
 }
 
-Status LedgerImpl::try_deletion(const DeletionData& data, ErasedFiles& files) {
+Status LedgerImpl::try_deletion(const DeletionData& data, std::unique_ptr<SmallRowUpdate> update,
+                                ErasedFiles& files) {
   FUGO_ASSIGN(const LedgerState before, state());
   FUGO_TRY(check_deletion(data, before));
   FUGO_ASSIGN(const auto rows, catalogue_.manifest());
   if (!data.people.empty()) {
     const IdSet ids(data.people, before.next_person);
-    FUGO_ASSIGN(files, write_without(catalogue_.place(), rows, ids,
-                                     catalogue_.take_numbers(rows.size()), hardware_threads()));
+    auto written = write_without(catalogue_.place(), rows, ids,
+                                 catalogue_.take_numbers(rows.size()), hardware_threads());
+    if (!written) {
+      FUGO_ASSIGN(const auto now, catalogue_.manifest());
+      return tl::unexpected(gone_is_stale(std::move(written).error(), rows, now));
+    }
+    files = std::move(*written);
     if (auto right = check_erased(data, records_of(rows, data.people), files); !right) {
       remove_bulk_files(catalogue_.place(), files.new_files);
       return right;
     }
   }
-  return commit_erased(data, rows, files);
+  return commit_erased(data, rows, std::move(update), files);
 }
 
 Status LedgerImpl::commit_erased(const DeletionData& data, const std::vector<FileRow>& rows,
-                                 const ErasedFiles& files) {
+                                 std::unique_ptr<SmallRowUpdate> begun, const ErasedFiles& files) {
   const auto prepare = [&]() -> Result<std::unique_ptr<SmallRowUpdate>> {
-    FUGO_ASSIGN(auto update, SmallRowUpdate::begin(parts_.environment, parts_.sealer));
+    auto update = std::move(begun);
+    if (!update) {
+      FUGO_ASSIGN(update, SmallRowUpdate::begin(parts_.environment, parts_.sealer));
+    }
     LedgerState& state = update->state();
     FUGO_TRY(people_changed(data, state));
     FUGO_TRY(update->check_manifest(rows));

@@ -88,11 +88,13 @@ class LedgerImpl final : public Ledger {
   Result<SegmentNumber> commit_segment(const SegmentData& data) override;
   Status commit_deletion(const DeletionData& data) override;
   Status finish_merges() override;
+  Status remove_leftovers() override;
   std::optional<Error> merge_warning() const override { return merger_.warning(); }
 
   // For verify_tables.
   [[nodiscard]] const Parts& parts() const { return parts_; }
-  // remove_orphans unlinks bulk files that the manifest does not name. kWrite only.
+  // remove_orphans unlinks bulk files that the manifest does not name: nobody of this process may
+  // be writing any, and the writer's lock must be held.
   [[nodiscard]] Status remove_orphans();
 
  private:
@@ -106,9 +108,13 @@ class LedgerImpl final : public Ledger {
   void merge_if_many();
   [[nodiscard]] Status merge_before_too_many();
   [[nodiscard]] Status check_deletion(const DeletionData& data, const LedgerState& state) const;
-  // try_deletion is one attempt; kStale when a regeneration committed files meanwhile.
-  [[nodiscard]] Status try_deletion(const DeletionData& data, ErasedFiles& files);
+  // try_deletion is one attempt; kStale when a regeneration committed files meanwhile, unless
+  // `update` was begun before, so that nobody could. Null: it begins one when the files are
+  // written.
+  [[nodiscard]] Status try_deletion(const DeletionData& data,
+                                    std::unique_ptr<SmallRowUpdate> update, ErasedFiles& files);
   [[nodiscard]] Status commit_erased(const DeletionData& data, const std::vector<FileRow>& rows,
+                                     std::unique_ptr<SmallRowUpdate> update,
                                      const ErasedFiles& files);
   [[nodiscard]] Status unlink_erased(const ErasedFiles& files);
 

@@ -46,6 +46,14 @@ Status LedgerImpl::remove_orphans() {
   return {};
 }
 
+Status LedgerImpl::remove_leftovers() {
+  if (parts_.access != Access::kWrite) return not_for_writing("remove_leftovers");
+  const std::lock_guard lock(segment_mutex_);  // no segment and no deletion is under way
+  merger_.settle();
+  FUGO_TRY(parts_.environment->settle());
+  return remove_orphans();
+}
+
 Result<std::unique_ptr<Update>> LedgerImpl::begin() {
   if (parts_.access == Access::kRead) return not_for_writing("begin");
   FUGO_ASSIGN(auto update, SmallRowUpdate::begin(parts_.environment, parts_.sealer));

@@ -1,7 +1,6 @@
 #include "keystore/rekey.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <set>
 
 #include "keystore/ledger_impl.h"
@@ -46,12 +45,6 @@ Status check_may(const LedgerState& state) {
   return {};
 }
 
-// A file that the writer merged away meanwhile.
-Error gone_is_stale(Error error) {
-  if (error.code == ErrorCode::kIo && error.native == ENOENT) error.code = ErrorCode::kStale;
-  return error;
-}
-
 std::uint64_t bytes_of(const std::vector<FileRow>& rows) {
   std::uint64_t bytes = 0;
   for (const FileRow& row : rows) bytes += row.bytes;
@@ -70,7 +63,7 @@ class Rekeyer {
   Status run(const RekeyProgress& progress, const std::function<bool()>& stop) {
     FUGO_TRY(prepare());
     const auto snapshot = open_snapshot(place_, before_.files, before_.patches);
-    if (!snapshot) return tl::unexpected(gone_is_stale(snapshot.error()));
+    if (!snapshot) return gone(snapshot.error());
     RekeyMeter meter(progress, total_);
     FileRewriter rewriter({place_, **snapshot, *keys_,
                            [this](std::uint64_t count) {
@@ -79,8 +72,7 @@ class Rekeyer {
                            },
                            stop},
                           meter);
-    if (auto written = rewriter.write(kept_); !written)
-      return tl::unexpected(gone_is_stale(std::move(written).error()));
+    if (auto written = rewriter.write(kept_); !written) return gone(std::move(written).error());
     const auto files = rewriter.files();
     FUGO_ASSIGN(const ContentSums sums, measure(files, meter));
     FUGO_ASSIGN(const auto update, make_update(files, sums));
@@ -93,6 +85,13 @@ class Rekeyer {
   }
 
  private:
+  // A file may have been merged away by the writer meanwhile.
+  tl::unexpected<Error> gone(Error error) const {
+    const auto now = read_before(parts_);
+    if (!now) return tl::unexpected(now.error());
+    return tl::unexpected(gone_is_stale(std::move(error), before_.files, now->files));
+  }
+
   Status prepare() {
     FUGO_ASSIGN(before_, read_before(parts_));
     FUGO_TRY(check_may(before_.state));

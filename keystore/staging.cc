@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "base/file.h"
@@ -14,6 +18,7 @@ namespace fugo::keystore {
 namespace {
 
 constexpr const char* kWhere = "regeneration";
+constexpr std::chrono::milliseconds kPoll{20};
 
 class FileStaging final : public Staging {
  public:
@@ -25,14 +30,33 @@ class FileStaging final : public Staging {
 
   // remove_orphans unlinks staged files that nobody names: the lock says that nobody writes them.
   [[nodiscard]] Status remove_orphans() {
-    FUGO_ASSIGN(const auto rows, manifest());
-    FUGO_ASSIGN(const auto orphans, find_unnamed_files(place_, rows));
-    for (const auto& orphan : orphans) {
-      if (!is_staged_file(orphan)) continue;
-      const auto path = place_.directory / orphan;
-      if (::unlink(path.c_str()) != 0 && errno != ENOENT)
-        return fail_errno("cannot remove what a broken-off regeneration left", path.string(),
-                          errno);
+    FUGO_ASSIGN(auto orphans, unnamed());
+    std::erase_if(orphans, [](const auto& name) { return !is_staged_file(name); });
+    return remove(orphans);
+  }
+
+  Status remove_leftovers(std::chrono::milliseconds patience) override {
+    if (ledger_.parts().access == Access::kWrite) {
+      FUGO_TRY(remove_orphans());  // which the writer leaves to us while a run is open
+      return ledger_.remove_leftovers();
+    }
+    const auto end = std::chrono::steady_clock::now() + patience;
+    FUGO_ASSIGN(auto left, unnamed());
+    while (!left.empty()) {
+      FUGO_ASSIGN(const bool removed, remove_as_writer());
+      if (removed) return {};
+      if (std::chrono::steady_clock::now() > end)
+        return fail(ErrorCode::kRefused,
+                    std::to_string(left.size()) +
+                        " files that the ledger does not name are still there, and another process "
+                        "has it open for writing",
+                    place_.directory.string(),
+                    "run this again; a restart of fugod removes them, too");
+      std::this_thread::sleep_for(kPoll);
+      FUGO_ASSIGN(const auto now, unnamed());
+      std::erase_if(left, [&](const auto& name) {
+        return std::find(now.begin(), now.end(), name) == now.end();
+      });
     }
     return {};
   }
@@ -86,6 +110,38 @@ class FileStaging final : public Staging {
     return all_rows<FileRow>(*transaction, *ledger_.parts().sealer, Table::kManifest);
   }
 
+  // unnamed looks at the directory first: what is committed in between is named.
+  [[nodiscard]] Result<std::vector<std::filesystem::path>> unnamed() const {
+    FUGO_ASSIGN(auto names, find_unnamed_files(place_, {}));
+    FUGO_ASSIGN(const auto rows, manifest());
+    std::set<std::string> named;
+    for (const FileRow& row : rows) named.insert(bulk_file_name(row.number));
+    std::erase_if(names, [&](const auto& name) { return named.contains(name.string()); });
+    return names;
+  }
+
+  [[nodiscard]] Status remove(const std::vector<std::filesystem::path>& names) const {
+    for (const auto& name : names) {
+      std::error_code error;
+      std::filesystem::remove_all(place_.directory / name, error);
+      if (error)
+        return fail_errno("cannot remove what a process that died has left", name.string(),
+                          error.value());
+    }
+    return names.empty() ? Status{} : sync_directory(place_.directory);
+  }
+
+  // remove_as_writer removes everything that nobody names; false while somebody else is the writer.
+  [[nodiscard]] Result<bool> remove_as_writer() const {
+    const auto lock = take_writer_lock(ledger_.parts().directory);
+    if (!lock && lock.error().code == ErrorCode::kRefused) return false;
+    if (!lock) return tl::unexpected(lock.error());
+    FUGO_TRY(ledger_.parts().environment->settle());  // the writer may have died since
+    FUGO_ASSIGN(const auto names, unnamed());
+    FUGO_TRY(remove(names));
+    return true;
+  }
+
   [[nodiscard]] Result<std::unique_ptr<SmallRowUpdate>> begin() const {
     return SmallRowUpdate::begin(ledger_.parts().environment, ledger_.parts().sealer);
   }
@@ -111,7 +167,12 @@ class FileStaging final : public Staging {
 
   [[nodiscard]] Status carry_out(const MergePlan& plan, const std::function<bool()>& stop) {
     const FileNumber number = next_file_++;
-    FUGO_ASSIGN(const FileRow row, merge_files(place_, plan, number, stop));
+    auto merged = merge_files(place_, plan, number, stop);
+    if (!merged) {
+      FUGO_ASSIGN(const auto now, manifest());
+      return tl::unexpected(gone_is_stale(std::move(merged).error(), plan.inputs, now));
+    }
+    const FileRow row = *merged;
     const auto prepare_merge = [&]() -> Result<std::unique_ptr<SmallRowUpdate>> {
       FUGO_ASSIGN(auto update, begin());
       for (const FileRow& input : plan.inputs) FUGO_TRY(update->erase_file(input));

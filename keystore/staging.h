@@ -1,6 +1,7 @@
 // Staging: how a regeneration writes the files of a new generation beside the ledger's writer.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <span>
@@ -47,6 +48,13 @@ class Staging {
 
   // unlink removes files that a commit took out of the manifest, and syncs the directory.
   [[nodiscard]] virtual Status unlink(std::span<const FileRow> rows) = 0;
+
+  // remove_leftovers sees to it that no bulk file is left that no manifest names, whoever wrote it:
+  // of somebody who died between a commit and its unlinking. Where another process is the writer,
+  // files that it is just writing look the same, so it waits until the writer has named or removed
+  // each (a writer removes what was left when it opens the ledger, and when a run ends); kRefused,
+  // with their number, when some are still there after `patience`.
+  [[nodiscard]] virtual Status remove_leftovers(std::chrono::milliseconds patience) = 0;
 };
 
 }  // namespace fugo::keystore

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 #include "base/text.h"
 #include "keystore/reseal.h"
+#include "keystore/steps.h"
 
 namespace fugo::keystore {
 namespace {
@@ -17,42 +17,15 @@ tl::unexpected<Error> refused(std::string what, Table table, std::string hint = 
               std::string("ledger, table ") + table_name(table), std::move(hint));
 }
 
-// The steps that a key's state may take, and no other.
-struct KeyStep {
-  KeyState from, to;
-};
-constexpr std::array kKeySteps = std::to_array<KeyStep>({
-    {KeyState::kMaking, KeyState::kPending},
-    {KeyState::kMaking, KeyState::kDestroyed},  // its ceremony died, and its remains were removed
-    {KeyState::kPending, KeyState::kActive},
-    {KeyState::kPending, KeyState::kRetired},
-    {KeyState::kActive, KeyState::kAccepting},
-    {KeyState::kActive, KeyState::kRetired},
-    {KeyState::kActive, KeyState::kChain},
-    {KeyState::kAccepting, KeyState::kRetired},
-    {KeyState::kAccepting, KeyState::kChain},
-    {KeyState::kChain, KeyState::kRetired},
-    {KeyState::kRetired, KeyState::kDestroyed},
-});
-
-const char* state_word(KeyState state) {
-  static constexpr std::array<const char*, 8> kWords = {
-      "unknown", "pending", "active", "accepting", "retired", "destroyed", "chain", "being made"};
-  const auto at = static_cast<std::size_t>(state);
-  return kWords[at < kWords.size() ? at : 0];
-}
-
 bool is_in_use(KeyState state) {
   return state == KeyState::kActive || state == KeyState::kAccepting || state == KeyState::kChain;
 }
 
-// is_same_key: what a row says of its key never changes, once the key was made.
-bool is_same_key(const KeyRow& stored, const KeyRow& row) {
-  if (stored.label != row.label) return false;
-  return stored.state == KeyState::kMaking ||
-         (stored.fingerprint == row.fingerprint && stored.created == row.created &&
-          stored.public_key == row.public_key);
+bool is_in_use(GenerationState state) {
+  return state == GenerationState::kActive || state == GenerationState::kAccepting;
 }
+
+std::string run_id(RunNumber number) { return fmt::format("R{:04}", number); }
 
 // still_to_do: states of a job that holds the ledger until it is answered.
 bool still_to_do(JobState state) {
@@ -129,30 +102,9 @@ Status SmallRowUpdate::put_agency(const Agency& agency) {
   return {};
 }
 
-Status SmallRowUpdate::check_key(const std::optional<KeyRow>& stored, const KeyRow& key) const {
-  const std::string name = "the key " + key.label;
-  if (!stored) {
-    const bool first = state_.commits == 0;  // of a new ledger
-    if (first || key.state == KeyState::kMaking || key.state == KeyState::kPending) return {};
-    return refused(name + " is not in the registry and cannot be " + state_word(key.state),
-                   Table::kKeys, "a new key is pending first");
-  }
-  if (!is_same_key(*stored, key))
-    return refused(name + " is in the registry already, as another one", Table::kKeys,
-                   "a version is never used again: make the next one");
-  const bool allowed = stored->state == key.state ||
-                       std::any_of(kKeySteps.begin(), kKeySteps.end(), [&](const KeyStep& step) {
-                         return step.from == stored->state && step.to == key.state;
-                       });
-  if (allowed) return {};
-  return refused(
-      name + " is " + state_word(stored->state) + " and cannot become " + state_word(key.state),
-      Table::kKeys);
-}
-
 Status SmallRowUpdate::put_key(const KeyRow& key) {
   FUGO_ASSIGN(const auto stored, get_row<KeyRow>(*transaction_, *sealer_, key_of(key)));
-  FUGO_TRY(check_key(stored, key));
+  FUGO_TRY(check_key_step(stored, key, state_.commits == 0));
   FUGO_TRY(writer_.put(key));
   // A job's answers depend on keys in use only: others come and go while one is open.
   if (is_in_use(key.state) || (stored && is_in_use(stored->state))) ++state_.registry_version;
@@ -160,6 +112,8 @@ Status SmallRowUpdate::put_key(const KeyRow& key) {
 }
 
 Status SmallRowUpdate::put_generation(const GenerationRow& row) {
+  FUGO_ASSIGN(const auto stored, get_row<GenerationRow>(*transaction_, *sealer_, key_of(row)));
+  FUGO_TRY(check_generation_step(stored, row));
   FUGO_TRY(writer_.put(row));
   ++state_.registry_version;
   return {};
@@ -215,11 +169,13 @@ Result<RunRow> SmallRowUpdate::put_run(const RunRow& run) {
   RunRow row = run;
   const bool over = row.state == RunState::kFinished || row.state == RunState::kAborted;
   if (!over && state_.open_run != 0 && state_.open_run != row.number)
-    return refused("another regeneration is unfinished", Table::kRuns,
-                   "finish or abort it first; see fugo regenerate status");
+    return refused(fmt::format("the regeneration {} is unfinished", run_id(state_.open_run)),
+                   Table::kRuns, "finish or abort it first; see fugo regenerate status");
+  FUGO_ASSIGN(const auto stored, get_row<RunRow>(*transaction_, *sealer_, key_of(row)));
+  FUGO_TRY(check_run_step(stored, row));
   if (row.number == 0) {
     row.number = state_.next_run++;
-    row.id = fmt::format("R{:04}", row.number);
+    row.id = run_id(row.number);
   } else {
     FUGO_TRY(keep_tally(row));
   }
@@ -232,6 +188,12 @@ Result<RunRow> SmallRowUpdate::put_run(const RunRow& run) {
 }
 
 Result<std::vector<FileRow>> SmallRowUpdate::erase_files(Generation generation) {
+  FUGO_ASSIGN(const auto generations,
+              all_rows<GenerationRow>(*transaction_, *sealer_, Table::kGenerations));
+  for (const GenerationRow& row : generations)
+    if (row.linkage_generation == generation && is_in_use(row.state))
+      return refused("the linkage symbols of a symbol version in use cannot be dropped",
+                     Table::kManifest);
   FUGO_ASSIGN(auto rows, all_rows<FileRow>(*transaction_, *sealer_, Table::kManifest));
   std::erase_if(rows, [&](const FileRow& row) {
     return row.kind == FileKind::kIssued || row.generation != generation;

@@ -64,9 +64,6 @@ class SmallRowUpdate final : public Update {
   [[nodiscard]] Status erase_patches(PersonId id);
 
  private:
-  // check_key is put_key's rules.
-  [[nodiscard]] Status check_key(const std::optional<KeyRow>& stored, const KeyRow& key) const;
-
   SmallRowUpdate(std::unique_ptr<WriteTransaction> transaction,
                  std::shared_ptr<const Sealer> sealer)
       : transaction_(std::move(transaction)),

@@ -75,7 +75,9 @@ inline void expect_left(const Ledger& ledger, const std::set<PersonId>& deleted)
     const bool empty = same(records[id], PersonCodec::tombstone());
     EXPECT_EQ(empty, deleted.contains(id)) << id;
   }
-  for (const FileRow& row : (*snapshot)->files()) EXPECT_LT(row.number, state->next_file);
+  for (const FileRow& row : (*snapshot)->files())
+    EXPECT_LT(row.number,
+              row.number < kFirstStagedFile ? state->next_file : state->next_staged_file);
 }
 
 }  // namespace fugo::keystore

@@ -201,8 +201,10 @@ class RealLedger {
     second.state = GenerationState::kActive;
     ASSERT_OK((*update)->put_generation(first));
     ASSERT_OK((*update)->put_generation(second));
-    run.state = RunState::kCommitted;
-    ASSERT_OK((*update)->put_run(run));
+    for (const RunState next : {RunState::kReady, RunState::kCommitted}) {
+      run.state = next;
+      ASSERT_OK((*update)->put_run(run));
+    }
     LedgerState& state = (*update)->state();
     state.staged_generation = 0;
     const Sums now = sums(*ledger->content_digest());

@@ -107,7 +107,7 @@ TEST_F(VerifyRuns, AnUnfinishedRunThatIsNotOpenIsFound) {
 TEST_F(VerifyRuns, AnOpenRunThatIsOverIsFound) {
   change([](SmallRowUpdate& update) -> Status {
     RunRow row = run();
-    row.state = RunState::kFinished;
+    row.state = RunState::kAborted;
     FUGO_TRY(update.put_run(row).map([](auto&&) {}));
     update.state().open_run = 1;
     return {};
@@ -157,6 +157,7 @@ TEST_F(VerifyRuns, ARunThatDoesNotAddUpIsFound) {
     });
   };
   const std::string wrong = "its counts do not add up: run 1";
+  put(RunState::kReady, 0, 0);
   put(RunState::kCommitted, counted.tally.symbols_added, 0);
   EXPECT_EQ(findings().find(wrong), std::string::npos) << findings();
   put(RunState::kCommitted, counted.tally.symbols_added + 1, 0);

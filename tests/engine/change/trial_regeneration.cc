@@ -137,6 +137,8 @@ Status activate(keystore::Ledger& ledger, Generation from, Generation to, keysto
     row.state = row.number == to ? GenerationState::kActive : GenerationState::kAccepting;
     FUGO_TRY(update->put_generation(row));
   }
+  run.state = keystore::RunState::kReady;
+  FUGO_TRY(update->put_run(run).map([](auto&&) {}));
   run.state = keystore::RunState::kCommitted;
   run.committed = 1'700'000'000;
   run.last_segment = update->state().next_segment - 1;
@@ -184,8 +186,11 @@ void retire_older(Site& site) {
     if (row.state != GenerationState::kAccepting) continue;
     row.state = GenerationState::kRetired;
     must(update->put_generation(row));
-    if (row.linkage_generation != active) files = must(update->erase_files(row.linkage_generation));
   }
+  for (const GenerationRow& row : generations)
+    if (row.number == row.linkage_generation && row.number != active &&
+        row.state == GenerationState::kRetired)
+      for (auto& file : must(update->erase_files(row.number))) files.push_back(file);
   run.state = keystore::RunState::kFinished;
   must(update->put_run(run));
   must(update->commit());

@@ -102,6 +102,8 @@ Result<keystore::RunRow> plan(keystore::Ledger& ledger, const GenerationRow& fro
   run.what = what;
   run.from = from.number;
   run.to = to.number;
+  if (keystore::is_mapped(run, 1)) run.planned_symbols = update->state().issuances;
+  run.symbols_mapped = run.planned_symbols;  // nothing comes or goes before the commit
   FUGO_ASSIGN(run, update->put_run(run));
   if (to.linkage_generation == to.number) update->state().staged_generation = to.number;
   FUGO_TRY(update->commit());
@@ -192,6 +194,7 @@ void retire_older(Site& site) {
         row.state == GenerationState::kRetired)
       for (auto& file : must(update->erase_files(row.number))) files.push_back(file);
   run.state = keystore::RunState::kFinished;
+  run.symbols_rejected = run.symbols_mapped - run.tally.old_symbols_deleted;
   must(update->put_run(run));
   must(update->commit());
   must(staging->unlink(files));

@@ -22,22 +22,25 @@ cp -a --reflink=auto "$from" "$site"
 sed -i "s#$(realpath "$from")#$(realpath "$site")#g" "$site"/tokens/*/softhsm2.conf
 sync
 
-# step NAME ARGUMENTS...: one step of the run, with its time and its peak of memory without files.
+# step NAME ARGUMENTS...: one step of the run, with its time, and its peaks of memory without files
+# and of the ledger on disk.
 step() {
-  local name=$1 start pid anonymous=0 a
+  local name=$1 start pid anonymous=0 a disk=0 d
   shift
   start=$(now)
   "$build/daemon/fugo" --config "$site/fugo.toml" --json regenerate "$@" > "$work/$name.out" &
   pid=$!
   while a=$(awk '/^RssAnon:/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [[ -n $a ]]; do
     ((a > anonymous)) && anonymous=$a
-    sleep 0.1
+    d=$(disk_bytes "$site/ledger" 2>/dev/null) || true  # files go while it looks
+    ((d > disk)) && disk=$d
+    sleep 0.2
   done
   wait "$pid" || die "$name failed: $(cat "$work/$name.out")"
   jq -n --argjson seconds "$(elapsed "$start")" --argjson memory "$((anonymous * 1024))" \
-    --argjson ledger "$(disk_bytes "$site/ledger")" --argjson maps "$(disk_bytes "$work/maps")" \
+    --argjson ledger "$(disk_bytes "$site/ledger")" --argjson disk "$disk" --argjson maps "$(disk_bytes "$work/maps")" \
     --argjson records "$(disk_bytes "$site/records" 2>/dev/null || echo 0)" \
-    '{wall_seconds: $seconds, anonymous_bytes_peak: $memory, ledger_bytes: $ledger,
+    '{wall_seconds: $seconds, anonymous_bytes_peak: $memory, ledger_bytes: $ledger, ledger_bytes_peak: $disk,
       mapping_bytes: $maps, record_bytes: $records}' > "$work/$name.json"
   say "regeneration: $name in $(jq .wall_seconds "$work/$name.json") s"
 }

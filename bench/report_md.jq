@@ -45,13 +45,13 @@ def regenerate_section(g): "
 The linkage key of \(g.people | group) people with \(g.symbols | group) symbols is made anew (`fugo regenerate`):
 \(g.files) mapping files, and the record aliases.
 
-| step | seconds | memory beyond mapped files | ledger on disk | mapping files | record aliases |
-| --- | --- | --- | --- | --- | --- |
-| before | | | \(g.ledger_bytes_before | gb) | | |
+| step | seconds | memory beyond mapped files | ledger on disk, at most | afterwards | mapping files | record aliases |
+| --- | --- | --- | --- | --- | --- | --- |
+| before | | | | \(g.ledger_bytes_before | gb) | | |
 " + ([["plan, with its keys", g.plan], ["run: people, symbols, files", g.run],
       ["commit: read through, checked, switched", g.commit],
       ["finish: everything written anew under new keys", g.finish]]
-     | map("| \(.[0]) | \(.[1].wall_seconds) | \(.[1].anonymous_bytes_peak | mib) | \(.[1].ledger_bytes | gb) | \(.[1].mapping_bytes | gb) | \(.[1].record_bytes | gb) |\n") | join(""))
+     | map("| \(.[0]) | \(.[1].wall_seconds) | \(.[1].anonymous_bytes_peak | mib) | \(.[1].ledger_bytes_peak | gb) | \(.[1].ledger_bytes | gb) | \(.[1].mapping_bytes | gb) | \(.[1].record_bytes | gb) |\n") | join(""))
   + "
 `fugo verify` of the finished ledger took \(g.verify_seconds) s.
 ";

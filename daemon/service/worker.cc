@@ -34,11 +34,6 @@ bool refuses_pin(const Error& error) {
   return error.native >= kPinIncorrect && error.native <= kPinLocked;
 }
 
-void signal_event(int fd) {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
-}
-
 }  // namespace
 
 Worker::Worker(const Settings& settings, StatusBoard& board, Metrics& metrics)
@@ -109,7 +104,7 @@ void Worker::run() {
   }
   close_site();
   stopped_ = true;
-  signal_event(event_.get());
+  ::eventfd_write(event_.get(), 1);
 }
 
 // Sleeps until there may be something to do: look() was called, the time is over, or (while
@@ -196,7 +191,7 @@ Status Worker::open() {
   const std::lock_guard lock(mutex_);
   if (!first_open_) {
     first_open_ = status;
-    signal_event(event_.get());
+    ::eventfd_write(event_.get(), 1);
   }
   return status;
 }
@@ -268,7 +263,7 @@ Result<Worker::Wait> Worker::step() {
     breaker_.succeeded();
     tell_hsm();
     board_.set_phase(Phase::kIdle);
-    signal_event(event_.get());
+    ::eventfd_write(event_.get(), 1);
     return std::chrono::seconds(settings_.daemon.rescan_seconds);
   }
   FUGO_TRY(work_on(*next));
@@ -391,7 +386,7 @@ void Worker::trouble(const Error& error) {
   if (breaker_.latched()) log_error("nothing is tried again before a reload (SIGHUP) or a restart");
   board_.set_phase(phase_after(error.code));
   tell_hsm(hsm ? error.message() : std::string());
-  signal_event(event_.get());
+  ::eventfd_write(event_.get(), 1);
 }
 
 // With the last token closed the module can be finalized: some recover by that alone.

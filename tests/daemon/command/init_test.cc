@@ -55,7 +55,8 @@ TEST(Init, MakesEverythingAndSaysWhere) {
   const auto keys = run_fugo({"--json", "keys", "list"}, {{}, site, {}});
   ASSERT_EQ(keys.exit_code, 0) << keys.err;
   EXPECT_EQ(keys.json()["keys"].size(), 10U);
-  for (const auto& key : keys.json()["keys"]) {
+  const auto document = keys.json();
+  for (const auto& key : document["keys"]) {
     EXPECT_EQ(key["state"], "active");
     EXPECT_EQ(key["as_expected"], true) << key;
   }

@@ -131,7 +131,8 @@ TEST(WrongKey, IsShownByTheListOfKeysBesideTheOthers) {
   const auto listed = site.run({"--json", "keys", "list"});
   EXPECT_EQ(listed.exit_code, 1) << listed.err;
   ASSERT_EQ(listed.json()["keys"].size(), 10U) << listed.out << listed.err;
-  for (const auto& key : listed.json()["keys"]) {
+  const auto document = listed.json();
+  for (const auto& key : document["keys"]) {
     const bool wrong =
         key["label"] == "fugo-linkage-aes256-v1" || key["label"] == "fugo-record-aes256-v1";
     EXPECT_EQ(key["as_expected"], !wrong) << key;

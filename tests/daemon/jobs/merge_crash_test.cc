@@ -65,7 +65,8 @@ class MergeSite {
   Left left() const { return {csv_files(answers()), digest_of(site_), state()}; }
   std::string state() const { return agency_states(site_).at("131016"); }
   std::uint64_t rows_done() const {
-    for (const auto& job : site_.run({"--json", "status"}).json()["jobs"])
+    const auto status = site_.run({"--json", "status"}).json();
+    for (const auto& job : status["jobs"])
       if (job["kind"] == "merge") return job["rows_done"];
     return 0;
   }
@@ -81,6 +82,15 @@ class MergeSite {
  private:
   TestSite site_;
 };
+
+// A merger that was stopped when something of it, and not all, was committed.
+void stop_half_way(const MergeSite& merge) {
+  for (std::uint64_t step = 10; step < 200; ++step) {
+    ASSERT_EQ(merge.killed_at(step).signal, SIGKILL);
+    if (const auto done = merge.rows_done(); done > 0 && done < 21) return;
+  }
+  FAIL();
+}
 
 TEST(MergeCrash, KilledAtEachDurableStepItGoesOnAndAnswersTheSame) {
   const MergeSite merge;
@@ -132,6 +142,82 @@ TEST(MergeCrash, AFullDiskIsSaidAndNothingIsHalfDone) {
     ASSERT_EQ(resumed.exit_code, 0) << "call " << at << ": " << resumed.errors;
     ASSERT_EQ(merge.left(), expected) << "call " << at;
   }
+}
+
+TEST(MergeCrash, WhileItIsUnfinishedNothingElseBeginsAndItCanBeGivenUp) {
+  const MergeSite merge;
+  stop_half_way(merge);
+  const TestSite& site = merge.site();
+  const std::string hint = "fugo agency merge --from 131016 --to 472018";
+  const auto issued =
+      run_kind(site, "I9", "issue", request_text("I9", {{"1", "472018", resident_code(1)}}));
+  EXPECT_EQ(issued.exit_code, 1);
+  EXPECT_THAT(issued.err, HasSubstr(hint));
+  EXPECT_THAT(site.run({"agency", "suspend", "472018"}).err, HasSubstr(hint));
+  EXPECT_THAT(site.run({"status"}).out, HasSubstr(hint));
+  EXPECT_THAT(run_merge(site, "472018", "011002").err, HasSubstr(hint));
+  EXPECT_EQ(merge.state(), "active");
+
+  const std::string id = merge_id("131016", "472018");
+  ASSERT_EQ(site.run({"jobs", "pause", id}).exit_code, 0);
+  const auto paused = merge.run({});
+  EXPECT_EQ(paused.exit_code, 1);
+  EXPECT_THAT(paused.errors, HasSubstr("is paused"));
+  ASSERT_EQ(site.run({"jobs", "resume", id}).exit_code, 0);
+  ASSERT_EQ(site.run({"freeze", "issue", "--reason", "drill"}).exit_code, 0);
+  EXPECT_THAT(merge.run({}).errors, HasSubstr("frozen: drill"));
+  ASSERT_EQ(site.run({"thaw", "issue"}).exit_code, 0);
+
+  // Given up: what was committed stays, nobody is closed, and it can be begun anew.
+  ASSERT_EQ(site.run({"jobs", "cancel", id}).exit_code, 0);
+  EXPECT_EQ(run_kind(site, "I9", "issue", request_text("I9", {{"1", "472018", resident_code(50)}}))
+                .exit_code,
+            0);
+  EXPECT_EQ(merge.state(), "active");
+  EXPECT_FALSE(std::filesystem::exists(merge.answers()));
+  const auto anew = merge.run({});
+  ASSERT_EQ(anew.exit_code, 0) << anew.errors;
+  EXPECT_EQ(merge.state(), "closed");
+  const auto file = merge.out() / (id + "+2") / "472018.csv";
+  EXPECT_EQ(split_lines(read_file(file)).size(), 23U);
+  EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+}
+
+TEST(MergeCrash, TheAnswersMayGoElsewhereWhileItIsUnfinished) {
+  const MergeSite merge;
+  merge.reset();
+  ASSERT_EQ(merge.run({}).exit_code, 0);
+  const Left expected = merge.left();
+  stop_half_way(merge);
+  const auto done = run_merge(merge.site(), "131016", "472018", "elsewhere");
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(done.json()["resumed"], true);
+  EXPECT_EQ(csv_files(merge.site().scratch() / "elsewhere/merge+131016+472018"), expected.answers);
+  EXPECT_EQ(digest_of(merge.site()), expected.digest);
+}
+
+TEST(MergeCrash, TheDaemonHoldsTheLedgerAndEndsAMergerThatWasClosed) {
+  const MergeSite merge;
+  merge.reset();
+  const auto undisturbed = merge.run({});
+  const Left expected = merge.left();
+  // The last step before which the agency is closed and its answers are not out.
+  std::uint64_t step = undisturbed.steps;
+  for (; step > 0; --step) {
+    (void)merge.killed_at(step);
+    if (!std::filesystem::exists(merge.answers())) break;
+  }
+  ASSERT_EQ(merge.state(), "closed");
+  {
+    const RunningDaemon daemon(merge.site());
+    ASSERT_TRUE(wait_for([&] { return std::filesystem::exists(merge.answers()); }));
+    const auto refused = run_merge(merge.site(), "472018", "011002");
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_THAT(refused.err, HasSubstr("stop fugod"));
+    EXPECT_THAT(refused.err, HasSubstr("nothing was applied"));
+  }
+  EXPECT_EQ(merge.left(), expected);
+  EXPECT_EQ(merge.run({}).exit_code, 0);
 }
 
 }  // namespace

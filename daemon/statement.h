@@ -5,8 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/result.h"
-#include "hsm/token.h"
-#include "keystore/types.h"
+#include "daemon/journal/signature.h"
 
 namespace fugo::daemon {
 
@@ -20,7 +19,10 @@ namespace fugo::daemon {
                                      const nlohmann::ordered_json& document,
                                      const std::filesystem::path& path);
 
-// signing_key is the newest active journal key; kRefused when there is none.
-[[nodiscard]] Result<keystore::KeyRow> signing_key(const std::vector<keystore::KeyRow>& rows);
+// read_statement reads a document that write_statement wrote; kDamaged unless PATH.sig is the
+// signature of it by one of the journal keys among `rows`, whatever became of that key since.
+[[nodiscard]] Result<std::string> read_statement(const std::vector<keystore::KeyRow>& rows,
+                                                 const std::filesystem::path& path,
+                                                 std::size_t limit_in_bytes);
 
 }  // namespace fugo::daemon

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "base/secret.h"
+
 namespace fugo::hsm {
 namespace {
 
@@ -85,6 +87,10 @@ Template by_name(const KeyName& name) {
 }
 
 }  // namespace
+
+Template::~Template() {
+  for (auto& value : values_) wipe(value.data(), value.size());
+}
 
 Template& Template::bytes(CK_ATTRIBUTE_TYPE type, ByteView value) {
   auto& kept = values_.emplace_back(value.begin(), value.end());

@@ -17,6 +17,7 @@ namespace fugo::hsm {
 class Template {
  public:
   Template() = default;
+  ~Template();  // wipes the values: a private key may be among them
   Template(Template&&) = default;
   Template& operator=(Template&&) = default;
 

@@ -89,6 +89,21 @@ Status CeremonySite::check_all_absent(const std::vector<KeyName>& names) {
   return {};
 }
 
+void CeremonySite::add_ceremony_uses(Template& key, const std::vector<KeyName>& names,
+                                     const std::string& label, bool in_token) const {
+  static constexpr CK_MECHANISM_TYPE kOnly[] = {CKM_RSA_PKCS_OAEP};
+  key.bytes(CKA_LABEL, as_bytes(label))
+      .mechanisms(kOnly)
+      .flag(CKA_TOKEN, in_token)
+      .flag(CKA_PRIVATE, true)
+      .flag(CKA_SENSITIVE, true)
+      .flag(CKA_EXTRACTABLE, false)
+      .flag(CKA_UNWRAP, true);
+  for (const CK_ATTRIBUTE_TYPE use : {CKA_DECRYPT, CKA_SIGN, CKA_SIGN_RECOVER, CKA_DERIVE})
+    key.flag(use, false);
+  key.unwrap_template(shared_rules(names, role_)).flag(CKA_MODIFIABLE, false);
+}
+
 Result<RsaPublicKey> CeremonySite::make_ceremony_key(const std::vector<KeyName>& names,
                                                      const std::string& label) {
   Template open;
@@ -98,18 +113,8 @@ Result<RsaPublicKey> CeremonySite::make_ceremony_key(const std::vector<KeyName>&
       .flag(CKA_PRIVATE, false);
   for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP})
     open.flag(use, false);
-  static constexpr CK_MECHANISM_TYPE kOnly[] = {CKM_RSA_PKCS_OAEP};
   Template secret;
-  secret.bytes(CKA_LABEL, as_bytes(label))
-      .mechanisms(kOnly)
-      .flag(CKA_TOKEN, true)
-      .flag(CKA_PRIVATE, true)
-      .flag(CKA_SENSITIVE, true)
-      .flag(CKA_EXTRACTABLE, false)
-      .flag(CKA_UNWRAP, true);
-  for (const CK_ATTRIBUTE_TYPE use : {CKA_DECRYPT, CKA_SIGN, CKA_SIGN_RECOVER, CKA_DERIVE})
-    secret.flag(use, false);
-  secret.unwrap_template(shared_rules(names, role_)).flag(CKA_MODIFIABLE, false);
+  add_ceremony_uses(secret, names, label, true);
   CK_MECHANISM mechanism{CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0};
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "hsm/attributes.h"
 #include "hsm/ceremony.h"
+#include "hsm/key_recovery.h"
 #include "hsm/recovery_package.h"
 #include "hsm/session.h"
 
@@ -50,6 +51,12 @@ class CeremonySite {
   [[nodiscard]] Result<RsaPublicKey> make_ceremony_key(const std::vector<KeyName>& names,
                                                        const std::string& label);
 
+  // import_recovery_key puts a recovery key there instead, for this visit: a session object that
+  // can unwrap what make_ceremony_key's could.
+  [[nodiscard]] Status import_recovery_key(const RecoveryKey& key,
+                                           const std::vector<KeyName>& names,
+                                           const std::string& label);
+
   // receive unwraps a delivery into the token and destroys the ceremony key.
   [[nodiscard]] Status receive(const Delivery& delivery, const std::string& label);
 
@@ -62,6 +69,9 @@ class CeremonySite {
   [[nodiscard]] const std::string& description() const { return description_; }
 
  private:
+  // add_ceremony_uses says what an RSA private key that receives keys may do: unwrap `names`.
+  void add_ceremony_uses(Template& key, const std::vector<KeyName>& names, const std::string& label,
+                         bool in_token) const;
   [[nodiscard]] Status destroy_all(Template& wanted);
   [[nodiscard]] Result<CK_OBJECT_HANDLE> unwrap(CK_MECHANISM mechanism, CK_OBJECT_HANDLE by,
                                                 const std::vector<std::uint8_t>& blob,

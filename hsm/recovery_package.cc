@@ -126,6 +126,7 @@ Result<RecoveryPackage> read_recovery_package(const std::filesystem::path& file)
     if (in.at("format") != kFormat || in.at("version") != 1)
       return fail(ErrorCode::kDamaged, "not a recovery package of version 1", file.string());
     RecoveryPackage package;
+    package.recipient_modulus = bytes_of(in, "recipient_modulus");
     for (const json& key : in.at("keys")) package.keys.push_back(from_json(key));
     if (in.contains("data_key")) package.data_key = bytes_of(in.at("data_key"), "wrapped");
     return package;

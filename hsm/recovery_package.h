@@ -32,6 +32,7 @@ struct RecoveryEntry {
 
 // RecoveryPackage is what the file holds; its format is in docs/spec/keys.md.
 struct RecoveryPackage {
+  std::vector<std::uint8_t> recipient_modulus;  // of the key that all is wrapped to
   std::vector<RecoveryEntry> keys;
   std::vector<std::uint8_t> data_key;  // RSA-OAEP; empty without a data-key wrap key
 };

@@ -17,11 +17,13 @@ void add_outbox(CLI::App& app, Context& context);
 void add_freeze(CLI::App& app, Context& context);  // and thaw
 void add_link(CLI::App& app, Context& context);
 void add_keys(CLI::App& app, Context& context);
-void add_key_changes(CLI::App& group, Context& context);  // part of add_keys
+void add_key_changes(CLI::App& group, Context& context);   // part of add_keys
+void add_key_recovery(CLI::App& group, Context& context);  // part of add_keys
 void add_regenerate(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);
 void add_verify(CLI::App& app, Context& context);
+void add_backup(CLI::App& app, Context& context);  // and restore
 void add_digest(CLI::App& app, Context& context);
 void add_journal(CLI::App& app, Context& context);
 

@@ -1,31 +1,27 @@
 // fugo journal: who did what when.
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <limits>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "daemon/command/commands.h"
+#include "daemon/journal/checkpoint.h"
+#include "daemon/journal/entry_line.h"
+#include "daemon/journal/journal_check.h"
+#include "daemon/progress.h"
 #include "daemon/site_access.h"
 
 namespace fugo::daemon {
 namespace {
 
 constexpr std::uint64_t kAll = std::numeric_limits<std::uint64_t>::max();
-
-Json document_of(const keystore::JournalEntry& entry) {
-  auto details = Json::parse(entry.details, nullptr, false);
-  if (details.is_discarded()) details = entry.details;
-  return {{"sequence", entry.sequence},
-          {"time", format_time(entry.time)},
-          {"operator", entry.operator_name},
-          {"order", entry.order},
-          {"act", entry.act},
-          {"details", details},
-          {"hash", hex(entry.hash)}};
-}
 
 // last_from reads the number of entries; nothing was given: all.
 Result<std::uint64_t> last_from(const std::string& text) {
@@ -48,12 +44,151 @@ Result<Outcome> show(Context& context, const std::string& given) {
   Outcome outcome;
   outcome.document = {{"entries", Json::array()}};
   for (const auto& entry : entries) {
-    outcome.document["entries"].push_back(document_of(entry));
+    outcome.document["entries"].push_back(entry_document(entry));
     outcome.text += fmt::format(
         "{} {} {}{}{} {} {}\n", entry.sequence, format_time(entry.time), entry.operator_name,
         entry.order.empty() ? "" : " order=", entry.order, entry.act, entry.details);
   }
   return outcome;
+}
+
+// write_export writes entries as lines, durably, and gives their number.
+Result<std::uint64_t> write_export(const keystore::Ledger& ledger, std::uint64_t first,
+                                   const std::filesystem::path& file) {
+  const auto temporary = file.parent_path() / ("." + file.filename().string() + ".tmp");
+  std::uint64_t count = 0;
+  FUGO_ASSIGN(const auto out, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  FUGO_TRY(for_each_entry(ledger, first, [&](const auto& entry) -> Status {
+    ++count;
+    return write_all(out.get(), as_bytes(entry_line(entry) + "\n"), temporary);
+  }));
+  FUGO_TRY(sync_file(out.get(), temporary));
+  FUGO_TRY(rename_durably(temporary, file));
+  return count;
+}
+
+struct ExportArguments {
+  std::string file;
+  std::uint64_t from = 0;
+};
+
+Result<Outcome> export_journal(Context& context, const ExportArguments& given) {
+  FUGO_ASSIGN(const auto file, absolute_path("--out", given.file));
+  FUGO_ASSIGN(const auto settings, context.settings());
+  FUGO_ASSIGN(const auto role, any_role(settings));
+  FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
+  FUGO_ASSIGN(const auto count, write_export(*site.ledger, given.from, file));
+  return Outcome{{{"file", file.string()}, {"from", given.from}, {"entries", count}},
+                 fmt::format("{} entries are in {}\n", grouped(count), file.string())};
+}
+
+Result<Outcome> make_checkpoint(Context& context, const std::string& out) {
+  FUGO_ASSIGN(const auto settings, context.settings());
+  FUGO_ASSIGN(const auto site,
+              open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead));
+  FUGO_ASSIGN(const auto keys, site.ledger->key_rows());
+  FUGO_ASSIGN(const auto key, signing_key(keys));
+  FUGO_ASSIGN(const auto checkpoint, checkpoint_now(*site.ledger, settings.file));
+  FUGO_ASSIGN(const auto note, sign_checkpoint(*site.token, key, checkpoint));
+  Outcome outcome;
+  outcome.document = {{"origin", checkpoint.origin},
+                      {"size", checkpoint.size},
+                      {"root", hex(checkpoint.root)},
+                      {"extensions", checkpoint.extensions}};
+  outcome.text = note;
+  if (out.empty()) return outcome;
+  FUGO_ASSIGN(const auto file, absolute_path("--out", out));
+  FUGO_ASSIGN(const auto pem, public_key_pem(key));
+  FUGO_TRY(write_durably(file.string() + ".pem", as_bytes(pem), 0644));
+  FUGO_TRY(write_durably(file, as_bytes(note), 0644));
+  outcome.document["file"] = file.string();
+  outcome.text =
+      fmt::format("{} entries are signed for in {}\n", grouped(checkpoint.size), file.string());
+  return outcome;
+}
+
+struct VerifyArguments {
+  std::vector<std::string> copies, checkpoints;
+};
+
+// tell_parting says what a copy has that the ledger has not: it was done, and may have to be done
+// again.
+void tell_parting(const JournalParting& parting, const std::string& file, Outcome& outcome) {
+  outcome.exit_code = ExitCode::kDamaged;
+  auto missing = Json::array();
+  outcome.text += fmt::format(
+      "DAMAGED {}: the ledger's journal {} entry {}; the copy goes on with {} entries:\n", file,
+      parting.ledger_ends ? "ends before" : "has another", parting.at, grouped(parting.count));
+  for (const auto& entry : parting.missing) {
+    missing.push_back(entry_document(entry));
+    outcome.text += fmt::format("  {} {} {} {}\n", entry.sequence, format_time(entry.time),
+                                entry.act, entry.details);
+  }
+  outcome.document["partings"].push_back({{"file", file},
+                                          {"at", parting.at},
+                                          {"ledger_ends", parting.ledger_ends},
+                                          {"count", parting.count},
+                                          {"missing", missing}});
+}
+
+Result<Outcome> verify(Context& context, const VerifyArguments& given) {
+  FUGO_ASSIGN(const auto settings, context.settings());
+  FUGO_ASSIGN(const auto role, any_role(settings));
+  FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
+  std::uint64_t count = 0;
+  FUGO_TRY(for_each_entry(*site.ledger, 0, [&](const auto&) -> Status {
+    ++count;
+    return {};
+  }));
+  Outcome outcome;
+  outcome.document = {{"entries", count}, {"partings", Json::array()}};
+  outcome.text = fmt::format("sound: the ledger's own journal, {} entries\n", grouped(count));
+  for (const auto& name : given.checkpoints) {
+    FUGO_ASSIGN(const auto file, absolute_path("--checkpoint", name));
+    FUGO_ASSIGN(const auto checkpoint, compare_checkpoint(*site.ledger, file));
+    outcome.text += fmt::format("sound: {} of {} entries\n", name, grouped(checkpoint.size));
+  }
+  for (const auto& name : given.copies) {
+    FUGO_ASSIGN(const auto file, absolute_path("--export", name));
+    FUGO_ASSIGN(const auto parting, compare_copy(*site.ledger, file));
+    if (parting)
+      tell_parting(*parting, name, outcome);
+    else
+      outcome.text += fmt::format("sound: {}\n", name);
+  }
+  return outcome;
+}
+
+void add_export(CLI::App& group, Context& context) {
+  auto given = std::make_shared<ExportArguments>();
+  auto* command = group.add_subcommand("export", "Write the journal as JSON lines");
+  command->add_option("--out", given->file, "File to be written")->required();
+  command->add_option("--from", given->from, "The first entry, by sequence (0 unless given)");
+  command->callback([&context, given] {
+    context.command = [given](Context& c) { return export_journal(c, *given); };
+  });
+}
+
+void add_checkpoint(CLI::App& group, Context& context) {
+  auto out = std::make_shared<std::string>();
+  auto* command = group.add_subcommand(
+      "checkpoint", "Sign what the journal and the ledger are now, to be kept elsewhere");
+  command->add_option("--out", *out,
+                      "File to be written, FILE.pem with the public key beside (standard output "
+                      "unless given)");
+  command->callback([&context, out] {
+    context.command = [out](Context& c) { return make_checkpoint(c, *out); };
+  });
+}
+
+void add_verify_journal(CLI::App& group, Context& context) {
+  auto given = std::make_shared<VerifyArguments>();
+  auto* command = group.add_subcommand(
+      "verify", "Check the journal's chain, and compare it with what was kept elsewhere");
+  command->add_option("--export", given->copies, "Files that journal export wrote");
+  command->add_option("--checkpoint", given->checkpoints, "Files that journal checkpoint wrote");
+  command->callback(
+      [&context, given] { context.command = [given](Context& c) { return verify(c, *given); }; });
 }
 
 }  // namespace
@@ -66,6 +201,9 @@ void add_journal(CLI::App& app, Context& context) {
   command->add_option("--last", *last, "Only the last N entries");
   command->callback(
       [&context, last] { context.command = [last](Context& c) { return show(c, *last); }; });
+  add_export(*group, context);
+  add_checkpoint(*group, context);
+  add_verify_journal(*group, context);
 }
 
 }  // namespace fugo::daemon

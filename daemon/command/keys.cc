@@ -81,6 +81,7 @@ void add_keys(CLI::App& app, Context& context) {
       "list", "Keys, their states, whether the token has them, what needs them");
   command->callback([&context] { context.command = list; });
   add_key_changes(*group, context);
+  add_key_recovery(*group, context);
 }
 
 }  // namespace fugo::daemon

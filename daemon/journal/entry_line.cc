@@ -1,0 +1,67 @@
+#include "daemon/journal/entry_line.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "daemon/approvals.h"
+#include "keystore/rows.h"
+
+namespace fugo::daemon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Result<std::array<std::uint8_t, 32>> read_hash(const Json& value, const std::string& where) {
+  std::array<std::uint8_t, 32> hash{};
+  const auto bytes = unhex(value.get<std::string>());
+  if (!bytes || bytes->size() != hash.size())
+    return fail(ErrorCode::kDamaged, "has a hash that is none", where);
+  std::copy(bytes->begin(), bytes->end(), hash.begin());
+  return hash;
+}
+
+}  // namespace
+
+Json entry_document(const keystore::JournalEntry& entry) {
+  // An object where that gives the same bytes back, since the hash is over these.
+  Json details = Json::parse(entry.details, nullptr, false);
+  if (!details.is_object() || details.dump() != entry.details) details = entry.details;
+  return {{"sequence", entry.sequence}, {"time", format_time(entry.time)},
+          {"unix_time", entry.time},    {"operator", entry.operator_name},
+          {"order", entry.order},       {"act", entry.act},
+          {"details", details},         {"previous", hex(entry.previous)},
+          {"hash", hex(entry.hash)}};
+}
+
+std::string entry_line(const keystore::JournalEntry& entry) {
+  return entry_document(entry).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<keystore::JournalEntry> parse_entry_line(const std::string& line, const std::string& where) {
+  const Json document = Json::parse(line, nullptr, false);
+  keystore::JournalEntry entry;
+  try {
+    document.at("sequence").get_to(entry.sequence);
+    document.at("unix_time").get_to(entry.time);
+    document.at("operator").get_to(entry.operator_name);
+    document.at("order").get_to(entry.order);
+    document.at("act").get_to(entry.act);
+    const Json& details = document.at("details");
+    entry.details = details.is_string() ? details.get<std::string>() : details.dump();
+    FUGO_ASSIGN(entry.previous, read_hash(document.at("previous"), where));
+    FUGO_ASSIGN(entry.hash, read_hash(document.at("hash"), where));
+  } catch (const Json::exception&) {
+    return fail(ErrorCode::kDamaged, "is no entry of a journal", where);
+  }
+  FUGO_ASSIGN(const auto hash, keystore::journal_hash(entry));
+  // What the hash does not cover is what people read: the same time in words, and nothing else.
+  Json again = entry_document(entry);
+  const auto time = parse_time(document.value("time", ""));
+  if (time && *time == entry.time) again["time"] = document["time"];
+  if (hash != entry.hash || again != document)
+    return fail(ErrorCode::kDamaged, "was changed: its hash is not that of its content", where);
+  return entry;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,149 @@
+#include "daemon/journal/journal_check.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <utility>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "daemon/custodian_key.h"
+#include "daemon/journal/entry_line.h"
+
+namespace fugo::daemon {
+namespace {
+
+constexpr std::uint64_t kPage = 1000;
+constexpr std::size_t kMostNoteBytes = 64U << 10U;
+constexpr std::size_t kMostConfigurationBytes = 1U << 20U;
+
+// CopyReader reads the lines of a copy as entries of one chain.
+class CopyReader {
+ public:
+  explicit CopyReader(const std::filesystem::path& file) : file_(file), in_(file) {}
+
+  [[nodiscard]] Status check_open() const {
+    if (in_.is_open()) return {};
+    return fail(ErrorCode::kIo, "cannot be read", file_.string());
+  }
+
+  // next is nothing at the end.
+  Result<std::optional<keystore::JournalEntry>> next() {
+    std::string line;
+    if (!std::getline(in_, line)) return std::optional<keystore::JournalEntry>();
+    const auto where = fmt::format("{}, line {}", file_.string(), ++lines_);
+    FUGO_ASSIGN(auto entry, parse_entry_line(line, where));
+    if (last_ && (entry.sequence != last_->first + 1 || entry.previous != last_->second))
+      return fail(ErrorCode::kDamaged, "does not follow upon the entry before it", where,
+                  "an entry was removed, added or moved");
+    last_ = {entry.sequence, entry.hash};
+    return std::optional(std::move(entry));
+  }
+
+ private:
+  const std::filesystem::path& file_;
+  std::ifstream in_;
+  std::uint64_t lines_ = 0;
+  std::optional<std::pair<std::uint64_t, std::array<std::uint8_t, 32>>> last_;
+};
+
+// LedgerPages gives single entries of a ledger's journal, reading many at a time.
+class LedgerPages {
+ public:
+  explicit LedgerPages(const keystore::Ledger& ledger) : ledger_(ledger) {}
+  Result<const keystore::JournalEntry*> entry(std::uint64_t sequence) {
+    if (page_.empty() || sequence < page_.front().sequence || sequence > page_.back().sequence) {
+      FUGO_ASSIGN(page_, ledger_.journal(sequence, kPage));
+    }
+    if (page_.empty() || page_.front().sequence > sequence) return nullptr;
+    return &page_.at(sequence - page_.front().sequence);
+  }
+
+ private:
+  const keystore::Ledger& ledger_;
+  std::vector<keystore::JournalEntry> page_;
+};
+
+}  // namespace
+
+Status for_each_entry(const keystore::Ledger& ledger, std::uint64_t first,
+                      const VisitEntry& visit) {
+  for (;;) {
+    FUGO_ASSIGN(const auto entries, ledger.journal(first, kPage));
+    if (entries.empty()) return {};
+    for (const auto& entry : entries) FUGO_TRY(visit(entry));
+    first += entries.size();
+  }
+}
+
+Result<Checkpoint> checkpoint_now(const keystore::Ledger& ledger,
+                                  const std::filesystem::path& configuration) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    FUGO_ASSIGN(const auto state, ledger.state());
+    MerkleTree tree;
+    FUGO_TRY(for_each_entry(ledger, 0, [&](const auto& entry) -> Status {
+      return entry.sequence < state.journal_entries ? tree.add(entry.hash) : Status{};
+    }));
+    FUGO_ASSIGN(const auto after, ledger.state());
+    if (after.commits != state.commits) continue;
+    Checkpoint checkpoint;
+    checkpoint.origin = origin_of(ledger.header());
+    checkpoint.size = tree.size();
+    FUGO_ASSIGN(checkpoint.root, tree.root());
+    FUGO_ASSIGN(const auto digest, ledger.content_digest()->text(state, true));
+    FUGO_ASSIGN(const auto timeless, ledger.content_digest()->text(state, false));
+    FUGO_ASSIGN(const auto text, read_small(configuration, kMostConfigurationBytes));
+    FUGO_ASSIGN(const auto sha256, sha256_hex(text));
+    checkpoint.extensions = {"time " + format_time(unix_now()), "digest " + digest,
+                             "digest-without-times " + timeless, "configuration " + sha256};
+    return checkpoint;
+  }
+  return fail(ErrorCode::kRefused, "other processes keep changing the ledger", "checkpoint",
+              "run it again");
+}
+
+Result<std::optional<JournalParting>> compare_copy(const keystore::Ledger& ledger,
+                                                   const std::filesystem::path& file) {
+  CopyReader copy(file);
+  FUGO_TRY(copy.check_open());
+  LedgerPages pages(ledger);
+  std::optional<JournalParting> parting;
+  for (;;) {
+    FUGO_ASSIGN(auto entry, copy.next());
+    if (!entry) return parting;
+    if (!parting) {
+      FUGO_ASSIGN(const auto* const mine, pages.entry(entry->sequence));
+      if (mine != nullptr && mine->hash == entry->hash) continue;
+      parting.emplace();
+      parting->at = entry->sequence;
+      parting->ledger_ends = mine == nullptr;
+    }
+    ++parting->count;
+    if (parting->missing.size() < kMostMissing) parting->missing.push_back(std::move(*entry));
+  }
+}
+
+Result<Checkpoint> compare_checkpoint(const keystore::Ledger& ledger,
+                                      const std::filesystem::path& file) {
+  const auto where = file.string();
+  FUGO_ASSIGN(const auto note, read_small(file, kMostNoteBytes));
+  FUGO_ASSIGN(const auto keys, ledger.key_rows());
+  FUGO_ASSIGN(auto checkpoint, open_checkpoint(note, origin_of(ledger.header()), keys, where));
+  MerkleTree tree;
+  FUGO_TRY(for_each_entry(ledger, 0, [&](const auto& entry) -> Status {
+    return entry.sequence < checkpoint.size ? tree.add(entry.hash) : Status{};
+  }));
+  if (tree.size() < checkpoint.size)
+    return fail(ErrorCode::kDamaged,
+                fmt::format("the ledger's journal has {} entries, and had {} at the checkpoint",
+                            tree.size(), checkpoint.size),
+                where, "the ledger was rolled back");
+  FUGO_ASSIGN(const auto root, tree.root());
+  if (root != checkpoint.root)
+    return fail(ErrorCode::kDamaged,
+                "the ledger's journal does not begin with what was there at the checkpoint", where,
+                "entries were changed, or the ledger is another's continuation");
+  return checkpoint;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,206 @@
+#include "keystore/copy.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "base/file.h"
+#include "base/parallel.h"
+#include "keystore/ledger_impl.h"
+#include "keystore/openssl_util.h"
+#include "keystore/seal.h"
+
+namespace fugo::keystore {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWhere = "copy of the ledger";
+constexpr std::size_t kPieceBytes = 1U << 20U;
+constexpr int kTries = 100;
+
+struct DigestContextDeleter {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+
+// copy_pieces copies and hashes; the file is mapped, so it may be unlinked meanwhile.
+Status copy_pieces(ByteView content, int to, const fs::path& path, CopiedFile& copied) {
+  const std::unique_ptr<EVP_MD_CTX, DigestContextDeleter> digest(EVP_MD_CTX_new());
+  if (!digest || EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) != 1)
+    return crypto_failure("EVP_DigestInit_ex");
+  for (std::size_t at = 0; at < content.size(); at += kPieceBytes) {
+    const auto piece = content.subspan(at, std::min(kPieceBytes, content.size() - at));
+    FUGO_TRY(write_all(to, piece, path));
+    if (EVP_DigestUpdate(digest.get(), piece.data(), piece.size()) != 1)
+      return crypto_failure("EVP_DigestUpdate");
+  }
+  if (EVP_DigestFinal_ex(digest.get(), copied.sha256.data(), nullptr) != 1)
+    return crypto_failure("EVP_DigestFinal_ex");
+  copied.bytes = content.size();
+  return {};
+}
+
+// copy_one writes one file anew, synced; its name is its directory's to sync.
+Result<CopiedFile> copy_one(const MappedFile& content, const fs::path& to,
+                            const std::string& name) {
+  content.advise_sequential();
+  const auto path = to / name;
+  FUGO_ASSIGN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+  CopiedFile copied;
+  copied.name = name;
+  FUGO_TRY(copy_pieces(content.bytes(), file.get(), path, copied));
+  FUGO_TRY(sync_file(file.get(), path));
+  return copied;
+}
+
+// sync_copy makes the names in a copy and in its one level of directories durable.
+Status sync_copy(const fs::path& to, const std::vector<std::string>& names) {
+  std::set<fs::path> directories = {to};
+  for (const auto& name : names) directories.insert((to / name).parent_path());
+  for (const auto& directory : directories) FUGO_TRY(sync_directory(directory));
+  return {};
+}
+
+// LedgerCopier copies one ledger; an attempt that meets a file that went away leaves what it has.
+class LedgerCopier {
+ public:
+  LedgerCopier(LedgerImpl& ledger, const fs::path& to, const CopyProgress& progress)
+      : parts_(ledger.parts()), to_(to), progress_(progress) {}
+
+  Result<LedgerCopy> copy() {
+    FUGO_TRY(make_directory(to_ / kBulkDirectory));
+    std::uint64_t seen = 0;  // the commit of the attempt before
+    for (int attempt = 1;; ++attempt) {
+      LedgerCopy copy;
+      const Status done = try_copy(copy);
+      if (done) return copy;
+      if (done.error().code != ErrorCode::kIo || done.error().native != ENOENT)
+        return tl::unexpected<Error>(done.error());
+      if (copy.state.commits == seen)
+        return fail(ErrorCode::kDamaged, "a file that the manifest names is missing",
+                    done.error().where, "run fugo verify");
+      if (attempt == kTries)
+        return fail(ErrorCode::kRefused, "files of the ledger keep being merged away", kWhere,
+                    "try again when less is being issued");
+      seen = copy.state.commits;
+    }
+  }
+
+ private:
+  Status try_copy(LedgerCopy& copy) {
+    FUGO_TRY(copy_rows());
+    std::vector<FileRow> rows;
+    FUGO_TRY(read_rows(copy.state, rows));
+    std::vector<std::string> names;
+    std::set<std::string> wanted;
+    for (const FileRow& row : rows) {
+      const auto name = (fs::path(kBulkDirectory) / bulk_file_name(row.number)).string();
+      wanted.insert(name);
+      if (!copied_.contains(name)) names.push_back(name);
+    }
+    FUGO_TRY(keep_only(wanted));
+    FUGO_ASSIGN(const auto fresh, copy_files(parts_.directory, to_, names, progress_));
+    for (const auto& file : fresh) copied_.emplace(file.name, file);
+    FUGO_ASSIGN(auto rows_file, hash_rows());
+    copy.files.push_back(std::move(rows_file));
+    for (const auto& [name, file] : copied_) copy.files.push_back(file);
+    return sync_copy(to_, {kDataFile, std::string(kBulkDirectory) + "/"});
+  }
+
+  // copy_rows writes data.mdb as of the last commit, without pages that are free. One that LMDB
+  // cannot write so (its own free list holds pages twice) is written as it is.
+  Status copy_rows() {
+    const auto path = to_ / kDataFile;
+    FUGO_ASSIGN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+    int code = ::mdb_env_copyfd2(parts_.environment->handle(), file.get(), MDB_CP_COMPACT);
+    if (code == MDB_INCOMPATIBLE) {
+      if (::ftruncate(file.get(), 0) != 0 || ::lseek(file.get(), 0, SEEK_SET) != 0)
+        return fail_errno("cannot empty", path.string(), errno);
+      code = ::mdb_env_copyfd2(parts_.environment->handle(), file.get(), 0);
+    }
+    if (code != 0) return lmdb_error("cannot copy the ledger's database", code, path.string());
+    return sync_file(file.get(), path);
+  }
+
+  // read_rows reads the manifest from the copy itself: it is of the same commit for certain.
+  Status read_rows(LedgerState& state, std::vector<FileRow>& rows) const {
+    FUGO_ASSIGN(const auto environment, Environment::open(to_, OpenMode::kRead));
+    FUGO_ASSIGN(const auto transaction, begin_reading(environment, *parts_.sealer));
+    FUGO_ASSIGN(state, read_state(*transaction, *parts_.sealer));
+    FUGO_ASSIGN(rows, all_rows<FileRow>(*transaction, *parts_.sealer, Table::kManifest));
+    return {};
+  }
+
+  // keep_only leaves of what earlier attempts copied, whole or not, the files that are wanted.
+  Status keep_only(const std::set<std::string>& wanted) {
+    std::erase_if(copied_, [&](const auto& file) { return !wanted.contains(file.first); });
+    std::vector<fs::path> others;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(to_ / kBulkDirectory, error))
+      if (!copied_.contains((fs::path(kBulkDirectory) / entry.path().filename()).string()))
+        others.push_back(entry.path());
+    if (error) return fail_errno("cannot read", to_.string(), error.value());
+    for (const auto& path : others)
+      if (::unlink(path.c_str()) != 0) return fail_errno("cannot remove", path.string(), errno);
+    return {};
+  }
+
+  // hash_rows takes LMDB's own files of the reading away, and hashes the rest.
+  Result<CopiedFile> hash_rows() const {
+    ::unlink((to_ / kLockFile).c_str());
+    const auto path = to_ / kDataFile;
+    FUGO_ASSIGN(const auto content, MappedFile::open(path));
+    const std::array<ByteView, 1> whole = {content.bytes()};
+    CopiedFile file{kDataFile, content.size(), {}};
+    FUGO_ASSIGN(file.sha256, sha256(whole));
+    return file;
+  }
+
+  const LedgerImpl::Parts& parts_;
+  const fs::path& to_;
+  const CopyProgress& progress_;
+  std::map<std::string, CopiedFile> copied_;
+};
+
+}  // namespace
+
+Result<std::vector<CopiedFile>> copy_files(const fs::path& from, const fs::path& to,
+                                           const std::vector<std::string>& names,
+                                           const CopyProgress& progress) {
+  std::vector<MappedFile> files;  // all before the first is copied: what is open can go away
+  std::uint64_t total = 0, done = 0;
+  for (const auto& name : names) {
+    FUGO_ASSIGN(auto file, MappedFile::open(from / name));
+    total += file.size();
+    files.push_back(std::move(file));
+  }
+  std::mutex mutex;  // guards done, and the calls of progress
+  std::vector<CopiedFile> copied(names.size());
+  FUGO_TRY(parallel_ranges(names.size(), 1, hardware_threads(),
+                           [&](std::size_t first, std::size_t last, std::size_t) -> Status {
+                             for (std::size_t i = first; i < last; ++i) {
+                               FUGO_ASSIGN(copied[i], copy_one(files[i], to, names[i]));
+                               const std::lock_guard lock(mutex);
+                               done += copied[i].bytes;
+                               if (progress) progress(done, total);
+                             }
+                             return {};
+                           }));
+  FUGO_TRY(sync_copy(to, names));
+  return copied;
+}
+
+Result<LedgerCopy> copy_ledger(Ledger& ledger, const fs::path& to, const CopyProgress& progress) {
+  auto* implementation = dynamic_cast<LedgerImpl*>(&ledger);
+  if (implementation == nullptr)
+    return fail(ErrorCode::kInternal, "the ledger cannot be copied", kWhere);
+  return LedgerCopier(*implementation, to, progress).copy();
+}
+
+}  // namespace fugo::keystore

@@ -160,7 +160,8 @@ Result<Botan::RTSS_Share> read_share(const fs::path& file) {
   const auto end = text.find('\n');
   std::string digits = end == std::string::npos ? std::string() : text.substr(end + 1);
   while (!digits.empty() && (digits.back() == '\n' || digits.back() == '\r')) digits.pop_back();
-  const bool good = text.starts_with(kShareHead) && !digits.empty() && unhex(digits).has_value();
+  const bool good = text.starts_with(kShareHead) && !digits.empty() && digits.size() % 2 == 0 &&
+                    digits.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
   Result<Botan::RTSS_Share> share = wrong();
   if (good) share = Botan::RTSS_Share(digits);
   wipe(digits.data(), digits.size());

@@ -54,9 +54,14 @@ class TokenRecovery {
     }
     hsm::finalize_all();
     FUGO_TRY(open_the_ledger());
+    if (const auto begun = journal("keys.recover.start"); !begun) {
+      FUGO_TRY(take_back(put_));
+      return tl::unexpected<Error>(begun.error());
+    }
     FUGO_TRY(put_the_rest());
     FUGO_TRY(check());
-    FUGO_TRY(journal());
+    FUGO_TRY(journal("keys.recover"));
+    applied_ = "the keys are in the token";
     return std::move(done_);
   }
 
@@ -105,9 +110,8 @@ class TokenRecovery {
       FUGO_ASSIGN(const bool there, has(expected_key(row)));
       const bool just_put = std::count(done_.labels.begin(), done_.labels.end(), row.label) != 0;
       if (there && !just_put) done_.present.push_back(row.label);
-      // A retired key may be gone from everywhere: what its package does not have is not missed.
-      if (!there && (row.state != KeyState::kRetired || in_a_package(name)))
-        missing.push_back(name);
+      // Nothing depends on a retired key, and its destruction may have been agreed to.
+      if (!there && row.state != KeyState::kRetired) missing.push_back(name);
     }
     return put(missing);
   }
@@ -164,25 +168,27 @@ class TokenRecovery {
     hsm::finalize_all();
     FUGO_TRY(faults.map([](auto&&) {}));
     if (faults->empty()) return {};
-    FUGO_TRY(take_back(put_));
     Error first = faults->front();
+    if (first.code == ErrorCode::kHsm || first.code == ErrorCode::kIo)
+      return tl::unexpected<Error>(std::move(first));  // the token went away: nothing is known
+    FUGO_TRY(take_back(put_));
     first.code = ErrorCode::kDamaged;
     first.hint =
         "the packages are not this ledger's, or were changed; what was put there was removed";
     return tl::unexpected<Error>(std::move(first));
   }
 
-  Status journal() {
+  Status journal(const char* act) {
     FUGO_ASSIGN(const auto site, open_ledger(settings_, wanted_.role, keystore::Access::kAppend));
     FUGO_ASSIGN(const auto update, site.ledger->begin());
     const nlohmann::ordered_json details = {{"role", role_name(wanted_.role)},
                                             {"token", done_.token},
                                             {"keys", done_.labels},
                                             {"present", done_.present.size()}};
-    FUGO_TRY(update->append_journal(wanted_.actor, "keys.recover", details.dump()));
-    FUGO_TRY(update->commit());
-    applied_ = "the keys are in the token";
-    return {};
+    FUGO_TRY(update->append_journal(wanted_.actor, act, details.dump()));
+    auto done = update->commit();
+    hsm::finalize_all();
+    return done;
   }
 
   const Settings& settings_;

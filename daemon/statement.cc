@@ -28,8 +28,10 @@ Result<std::string> read_statement(const std::vector<keystore::KeyRow>& rows,
                                    const std::filesystem::path& path, std::size_t limit_in_bytes) {
   constexpr std::size_t kMostSignatureBytes = 256;
   FUGO_ASSIGN(auto text, read_small(path, limit_in_bytes));
-  FUGO_ASSIGN(const auto der, read_small(beside(path, ".sig"), kMostSignatureBytes));
-  FUGO_TRY(find_signer(rows, text, as_bytes(der), path.string()).map([](auto&&) {}));
+  const auto der = read_small(beside(path, ".sig"), kMostSignatureBytes);
+  if (!der)
+    return fail(ErrorCode::kDamaged, "has no signature: " + der.error().message(), path.string());
+  FUGO_TRY(find_signer(rows, text, as_bytes(*der), path.string()).map([](auto&&) {}));
   return text;
 }
 

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
 
 #include "base/file.h"
 #include "base/parallel.h"
+#include "base/text.h"
 #include "keystore/ledger_impl.h"
 #include "keystore/openssl_util.h"
 #include "keystore/seal.h"
@@ -67,7 +67,7 @@ Status sync_copy(const fs::path& to, const std::vector<std::string>& names) {
   return {};
 }
 
-// LedgerCopier copies one ledger; an attempt that meets a file that went away leaves what it has.
+// LedgerCopier copies one ledger; an attempt that meets a file that went away copies no file.
 class LedgerCopier {
  public:
   LedgerCopier(LedgerImpl& ledger, const fs::path& to, const CopyProgress& progress)
@@ -94,22 +94,16 @@ class LedgerCopier {
 
  private:
   Status try_copy(LedgerCopy& copy) {
+    copy.time = unix_now();
     FUGO_TRY(copy_rows());
     std::vector<FileRow> rows;
     FUGO_TRY(read_rows(copy.state, rows));
     std::vector<std::string> names;
-    std::set<std::string> wanted;
-    for (const FileRow& row : rows) {
-      const auto name = (fs::path(kBulkDirectory) / bulk_file_name(row.number)).string();
-      wanted.insert(name);
-      if (!copied_.contains(name)) names.push_back(name);
-    }
-    FUGO_TRY(keep_only(wanted));
-    FUGO_ASSIGN(const auto fresh, copy_files(parts_.directory, to_, names, progress_));
-    for (const auto& file : fresh) copied_.emplace(file.name, file);
+    for (const FileRow& row : rows)
+      names.push_back((fs::path(kBulkDirectory) / bulk_file_name(row.number)).string());
+    FUGO_ASSIGN(copy.files, copy_files(parts_.directory, to_, names, progress_));
     FUGO_ASSIGN(auto rows_file, hash_rows());
-    copy.files.push_back(std::move(rows_file));
-    for (const auto& [name, file] : copied_) copy.files.push_back(file);
+    copy.files.insert(copy.files.begin(), std::move(rows_file));
     return sync_copy(to_, {kDataFile, std::string(kBulkDirectory) + "/"});
   }
 
@@ -137,20 +131,6 @@ class LedgerCopier {
     return {};
   }
 
-  // keep_only leaves of what earlier attempts copied, whole or not, the files that are wanted.
-  Status keep_only(const std::set<std::string>& wanted) {
-    std::erase_if(copied_, [&](const auto& file) { return !wanted.contains(file.first); });
-    std::vector<fs::path> others;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(to_ / kBulkDirectory, error))
-      if (!copied_.contains((fs::path(kBulkDirectory) / entry.path().filename()).string()))
-        others.push_back(entry.path());
-    if (error) return fail_errno("cannot read", to_.string(), error.value());
-    for (const auto& path : others)
-      if (::unlink(path.c_str()) != 0) return fail_errno("cannot remove", path.string(), errno);
-    return {};
-  }
-
   // hash_rows takes LMDB's own files of the reading away, and hashes the rest.
   Result<CopiedFile> hash_rows() const {
     ::unlink((to_ / kLockFile).c_str());
@@ -165,7 +145,6 @@ class LedgerCopier {
   const LedgerImpl::Parts& parts_;
   const fs::path& to_;
   const CopyProgress& progress_;
-  std::map<std::string, CopiedFile> copied_;
 };
 
 }  // namespace

@@ -35,6 +35,7 @@ using CopyProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t 
 
 // LedgerCopy is what a copy holds.
 struct LedgerCopy {
+  std::int64_t time = 0;  // everything that was committed before it is in the copy
   LedgerState state;
   std::vector<CopiedFile> files;  // data.mdb first
 };

@@ -173,6 +173,8 @@ std::uint64_t Environment::last_transaction() const {
 
 // LMDB announces the newest commit again when a writer finds that the last one died with the lock.
 Status Environment::settle() {
+  if (writer_.load() == std::this_thread::get_id())
+    return fail(ErrorCode::kInternal, "this thread has a write transaction already", "data.mdb");
   MDB_txn* txn = nullptr;
   int code = ::mdb_txn_begin(env_, nullptr, 0, &txn);
   if (code != 0) return begin_error("cannot begin to write", code);

@@ -50,7 +50,7 @@ Result<Inventory> copy_site(const Settings& settings, const fs::path& to, const 
                                                        stage("copy", done, total);
                                                      }));
   FUGO_ASSIGN(auto inventory, inventory_of(*site.ledger, copy));
-  inventory.taken = unix_now();
+  inventory.taken = copy.time;
   inventory.operator_name = actor.operator_name;
   inventory.order = actor.order;
   return inventory;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -33,20 +34,19 @@ Json file_document(const keystore::CopiedFile& file) {
 
 // read_files is false for what is not a list of a ledger's files, each once.
 bool read_files(const Json& list, std::vector<keystore::CopiedFile>& files) {
+  std::set<std::string> names;
   for (const Json& item : list) {
     keystore::CopiedFile file;
     file.name = item.at("name").get<std::string>();
     file.bytes = item.at("bytes").get<std::uint64_t>();
-    const auto same = [&](const auto& other) { return other.name == file.name; };
     const auto hash = unhex(item.at("sha256").get<std::string>());
     if (!is_file_name(file.name) || !hash || hash->size() != file.sha256.size() ||
-        std::any_of(files.begin(), files.end(), same))
+        !names.insert(file.name).second)
       return false;
     std::copy(hash->begin(), hash->end(), file.sha256.begin());
     files.push_back(std::move(file));
   }
-  return std::any_of(files.begin(), files.end(),
-                     [](const auto& file) { return file.name == "data.mdb"; });
+  return names.contains("data.mdb");
 }
 
 Inventory read(const Json& document) {
@@ -86,7 +86,7 @@ Result<Inventory> inventory_of(const keystore::Ledger& ledger, const keystore::L
 
 Status check_same(const keystore::Ledger& ledger, const Inventory& inventory) {
   FUGO_ASSIGN(const auto state, ledger.state());
-  FUGO_ASSIGN(const auto now, inventory_of(ledger, {state, {}}));
+  FUGO_ASSIGN(const auto now, inventory_of(ledger, {0, state, {}}));
   const auto differs = [](const char* what) {
     return fail(ErrorCode::kDamaged, fmt::format("the ledger has another {}", what), kInventoryFile,
                 kHint);
@@ -131,9 +131,9 @@ Result<Inventory> parse_inventory(const std::string& text, const std::filesystem
   };
   const Json document = Json::parse(text, nullptr, false);
   if (!document.is_object()) return damaged("is not the inventory of a backup");
-  if (document.value("fugo_backup", 0) != kVersion)
-    return damaged("is not the inventory of a backup of this version");
   try {
+    if (document.at("fugo_backup") != kVersion)
+      return damaged("is not the inventory of a backup of this version");
     Inventory inventory = read(document);
     if (!read_files(document.at("files"), inventory.files))
       return damaged("names files that no ledger has");

@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include "base/file.h"
@@ -26,7 +27,9 @@ constexpr auto kTakeAnother = "take another backup";
 // make_absolute turns a path of a section into one that is good from anywhere.
 void make_absolute(toml::table& table, std::string_view key, const fs::path& from) {
   const auto value = table[key].value<std::string>();
-  if (value) table.insert_or_assign(key, (from / *value).lexically_normal().string());
+  constexpr std::string_view kCredential = "credential:";  // of systemd, no path
+  if (value && !value->starts_with(kCredential))
+    table.insert_or_assign(key, (from / *value).lexically_normal().string());
 }
 
 void move_tokens(toml::table& root, const fs::path& from) {

@@ -52,11 +52,19 @@ Result<Outcome> show(Context& context, const std::string& given) {
   return outcome;
 }
 
+// refuse_existing: what was kept may be the only witness of what this ledger has lost.
+Status refuse_existing(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(file, ignored))) return {};
+  return fail(ErrorCode::kRefused, "exists already", file.string(), "choose another name");
+}
+
 // write_export writes entries as lines, durably, and gives their number.
 Result<std::uint64_t> write_export(const keystore::Ledger& ledger, std::uint64_t first,
                                    const std::filesystem::path& file) {
   const auto temporary = file.parent_path() / ("." + file.filename().string() + ".tmp");
   std::uint64_t count = 0;
+  FUGO_TRY(refuse_existing(file));
   FUGO_ASSIGN(const auto out, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600));
   FUGO_TRY(for_each_entry(ledger, first, [&](const auto& entry) -> Status {
     ++count;
@@ -98,6 +106,7 @@ Result<Outcome> make_checkpoint(Context& context, const std::string& out) {
   outcome.text = note;
   if (out.empty()) return outcome;
   FUGO_ASSIGN(const auto file, absolute_path("--out", out));
+  FUGO_TRY(refuse_existing(file));
   FUGO_ASSIGN(const auto pem, public_key_pem(key));
   FUGO_TRY(write_durably(file.string() + ".pem", as_bytes(pem), 0644));
   FUGO_TRY(write_durably(file, as_bytes(note), 0644));

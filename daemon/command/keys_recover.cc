@@ -1,10 +1,15 @@
 // fugo keys recover and fugo keys escrow: keys out of packages, and who can open these.
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "daemon/backup/inventory.h"
 #include "daemon/command/commands.h"
 #include "daemon/command/names.h"
 #include "daemon/key_escrow.h"
@@ -15,7 +20,7 @@ namespace fugo::daemon {
 namespace {
 
 struct RecoverArguments {
-  std::string role, private_key;
+  std::string role, private_key, backup;
   std::vector<std::string> packages, shares;
 };
 
@@ -44,14 +49,47 @@ Result<hsm::RecoveryKey> recovery_key(const RecoverArguments& given) {
   return given.shares.empty() ? hsm::RecoveryKey::read(given.private_key) : join_shares(shares);
 }
 
+// LedgerOfBackup is a copy of a backup's rows: the registry is read there when the site is lost
+// too, and what is journaled goes with the copy. The backup itself must stay as it was signed.
+class LedgerOfBackup {
+ public:
+  static Result<LedgerOfBackup> copy(const std::filesystem::path& backup) {
+    std::string name = (std::filesystem::temp_directory_path() / "fugo-recovery-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return fail_errno("cannot make", name, errno);
+    LedgerOfBackup made;
+    made.path_ = name;
+    FUGO_TRY(
+        keystore::copy_files(backup / kBackupLedger, made.path_, {"data.mdb"}, {}).map([](auto&&) {
+        }));
+    return made;
+  }
+  ~LedgerOfBackup() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  LedgerOfBackup(LedgerOfBackup&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  LedgerOfBackup& operator=(LedgerOfBackup&&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  LedgerOfBackup() = default;
+  std::filesystem::path path_;
+};
+
 Result<Outcome> recover(Context& context, const RecoverArguments& given) {
   context.applied = "nothing was applied";
   KeyRecovery wanted;
   FUGO_ASSIGN(wanted.actor, context.actor());
   FUGO_ASSIGN(wanted.role, read_role(given.role));
   FUGO_ASSIGN(wanted.packages, paths_of("--package", given.packages));
-  FUGO_ASSIGN(const auto settings, context.settings());
+  FUGO_ASSIGN(auto settings, context.settings());
   FUGO_ASSIGN(const auto key, recovery_key(given));
+  std::optional<LedgerOfBackup> rows;
+  if (!given.backup.empty()) {
+    FUGO_ASSIGN(const auto backup, absolute_path("--backup", given.backup));
+    FUGO_ASSIGN(auto copied, LedgerOfBackup::copy(backup));
+    settings.ledger_directory = rows.emplace(std::move(copied)).path();
+  }
   FUGO_ASSIGN(const auto done, recover_token(settings, wanted, key, context.applied));
   Outcome outcome;
   outcome.document = {{"role", given.role},
@@ -109,6 +147,8 @@ void add_key_recovery(CLI::App& group, Context& context) {
       ->required();
   command->add_option("--package", given->packages,
                       "Recovery packages (default: all of the recovery folder)");
+  command->add_option("--backup", given->backup,
+                      "Backup whose ledger tells the keys, where the site is lost too");
   command->add_option("--private-key", given->private_key, "File of the recovery private key");
   command->add_option("--share", given->shares, "Decrypted shares of it, as many as are needed");
   command->callback(

@@ -41,6 +41,7 @@ std::string entry_line(const keystore::JournalEntry& entry) {
 Result<keystore::JournalEntry> parse_entry_line(const std::string& line, const std::string& where) {
   const Json document = Json::parse(line, nullptr, false);
   keystore::JournalEntry entry;
+  std::string time_text;
   try {
     document.at("sequence").get_to(entry.sequence);
     document.at("unix_time").get_to(entry.time);
@@ -51,13 +52,14 @@ Result<keystore::JournalEntry> parse_entry_line(const std::string& line, const s
     entry.details = details.is_string() ? details.get<std::string>() : details.dump();
     FUGO_ASSIGN(entry.previous, read_hash(document.at("previous"), where));
     FUGO_ASSIGN(entry.hash, read_hash(document.at("hash"), where));
+    document.at("time").get_to(time_text);
   } catch (const Json::exception&) {
     return fail(ErrorCode::kDamaged, "is no entry of a journal", where);
   }
   FUGO_ASSIGN(const auto hash, keystore::journal_hash(entry));
   // What the hash does not cover is what people read: the same time in words, and nothing else.
   Json again = entry_document(entry);
-  const auto time = parse_time(document.value("time", ""));
+  const auto time = parse_time(time_text);
   if (time && *time == entry.time) again["time"] = document["time"];
   if (hash != entry.hash || again != document)
     return fail(ErrorCode::kDamaged, "was changed: its hash is not that of its content", where);

@@ -23,14 +23,15 @@ class CopyReader {
   explicit CopyReader(const std::filesystem::path& file) : file_(file), in_(file) {}
 
   [[nodiscard]] Status check_open() const {
-    if (in_.is_open()) return {};
+    std::error_code ignored;
+    if (in_.is_open() && std::filesystem::is_regular_file(file_, ignored)) return {};
     return fail(ErrorCode::kIo, "cannot be read", file_.string());
   }
 
   // next is nothing at the end.
   Result<std::optional<keystore::JournalEntry>> next() {
     std::string line;
-    if (!std::getline(in_, line)) return std::optional<keystore::JournalEntry>();
+    if (!std::getline(in_, line)) return end();
     const auto where = fmt::format("{}, line {}", file_.string(), ++lines_);
     FUGO_ASSIGN(auto entry, parse_entry_line(line, where));
     if (last_ && (entry.sequence != last_->first + 1 || entry.previous != last_->second))
@@ -41,6 +42,13 @@ class CopyReader {
   }
 
  private:
+  // end: a disk that fails is no end, and a copy of nothing was not one.
+  [[nodiscard]] Result<std::optional<keystore::JournalEntry>> end() const {
+    if (in_.bad()) return fail(ErrorCode::kIo, "cannot be read to its end", file_.string());
+    if (lines_ == 0) return fail(ErrorCode::kDamaged, "has no entry", file_.string());
+    return std::optional<keystore::JournalEntry>();
+  }
+
   const std::filesystem::path& file_;
   std::ifstream in_;
   std::uint64_t lines_ = 0;
@@ -68,38 +76,46 @@ class LedgerPages {
 
 Status for_each_entry(const keystore::Ledger& ledger, std::uint64_t first,
                       const VisitEntry& visit) {
+  std::optional<std::array<std::uint8_t, 32>> last;  // the hash that the next page goes on from
   for (;;) {
     FUGO_ASSIGN(const auto entries, ledger.journal(first, kPage));
     if (entries.empty()) return {};
+    if (last && entries.front().previous != *last)
+      return fail(
+          ErrorCode::kDamaged,
+          fmt::format("entry {} does not follow upon the one before", entries.front().sequence),
+          "ledger, table journal");
     for (const auto& entry : entries) FUGO_TRY(visit(entry));
     first += entries.size();
+    last = entries.back().hash;
   }
 }
 
 Result<Checkpoint> checkpoint_now(const keystore::Ledger& ledger,
                                   const std::filesystem::path& configuration) {
-  for (int attempt = 0; attempt < 10; ++attempt) {
-    FUGO_ASSIGN(const auto state, ledger.state());
-    MerkleTree tree;
-    FUGO_TRY(for_each_entry(ledger, 0, [&](const auto& entry) -> Status {
-      return entry.sequence < state.journal_entries ? tree.add(entry.hash) : Status{};
-    }));
-    FUGO_ASSIGN(const auto after, ledger.state());
-    if (after.commits != state.commits) continue;
-    Checkpoint checkpoint;
-    checkpoint.origin = origin_of(ledger.header());
-    checkpoint.size = tree.size();
-    FUGO_ASSIGN(checkpoint.root, tree.root());
-    FUGO_ASSIGN(const auto digest, ledger.content_digest()->text(state, true));
-    FUGO_ASSIGN(const auto timeless, ledger.content_digest()->text(state, false));
-    FUGO_ASSIGN(const auto text, read_small(configuration, kMostConfigurationBytes));
-    FUGO_ASSIGN(const auto sha256, sha256_hex(text));
-    checkpoint.extensions = {"time " + format_time(unix_now()), "digest " + digest,
-                             "digest-without-times " + timeless, "configuration " + sha256};
-    return checkpoint;
-  }
-  return fail(ErrorCode::kRefused, "other processes keep changing the ledger", "checkpoint",
-              "run it again");
+  // What comes after this state is left out: the journal only grows.
+  FUGO_ASSIGN(const auto state, ledger.state());
+  MerkleTree tree;
+  std::array<std::uint8_t, 32> head{};
+  FUGO_TRY(for_each_entry(ledger, 0, [&](const auto& entry) -> Status {
+    if (entry.sequence >= state.journal_entries) return {};
+    head = entry.hash;
+    return tree.add(entry.hash);
+  }));
+  if (tree.size() != state.journal_entries || head != state.journal_head)
+    return fail(ErrorCode::kDamaged, "the journal is not what the ledger's state says",
+                "ledger, table journal");
+  Checkpoint checkpoint;
+  checkpoint.origin = origin_of(ledger.header());
+  checkpoint.size = tree.size();
+  FUGO_ASSIGN(checkpoint.root, tree.root());
+  FUGO_ASSIGN(const auto digest, ledger.content_digest()->text(state, true));
+  FUGO_ASSIGN(const auto timeless, ledger.content_digest()->text(state, false));
+  FUGO_ASSIGN(const auto text, read_small(configuration, kMostConfigurationBytes));
+  FUGO_ASSIGN(const auto sha256, sha256_hex(text));
+  checkpoint.extensions = {"time " + format_time(unix_now()), "digest " + digest,
+                           "digest-without-times " + timeless, "configuration " + sha256};
+  return checkpoint;
 }
 
 Result<std::optional<JournalParting>> compare_copy(const keystore::Ledger& ledger,

@@ -57,10 +57,10 @@ TEST_F(BackupCrash, ABackupKilledAtEachStepIsWholeOrNotThere) {
   ASSERT_EQ(undisturbed.exit_code, 0) << undisturbed.errors;
   ASSERT_GT(undisturbed.steps, 25U);
   std::filesystem::remove_all(site_.backup());
-  for (std::uint64_t step = 1; step <= undisturbed.steps; step += 2) {
+  for (std::uint64_t step = 1; step <= undisturbed.steps; ++step) {
     FaultPlan plan;
     plan.kill_at = step;
-    plan.kill_after = step % 4 == 1;
+    plan.kill_after = step % 2 == 1;
     const auto killed = back_up(plan);
     ASSERT_TRUE(was_killed(killed)) << killed.errors;
     expect_backup_or_none("step " + std::to_string(step));
@@ -75,10 +75,10 @@ TEST_F(BackupCrash, ARestorationKilledAtEachStepIsWholeOrNotThere) {
   ASSERT_EQ(undisturbed.exit_code, 0) << undisturbed.errors;
   ASSERT_GT(undisturbed.steps, 15U);
   std::filesystem::remove_all(site_.restored());
-  for (std::uint64_t step = 1; step <= undisturbed.steps; step += 2) {
+  for (std::uint64_t step = 1; step <= undisturbed.steps; ++step) {
     FaultPlan plan;
     plan.kill_at = step;
-    plan.kill_after = step % 4 == 1;
+    plan.kill_after = step % 2 == 1;
     const auto killed = restore(plan);
     ASSERT_TRUE(was_killed(killed)) << killed.errors;
     expect_site_or_none("step " + std::to_string(step));

@@ -90,6 +90,22 @@ TEST_F(RecoverySite, EachTokenInTurnAndAllAtOnceComeBack) {
   EXPECT_TRUE(idle.json()["recovered"].empty());
 }
 
+TEST_F(RecoverySite, AllTokensAndTheSiteComeBackFromABackupAndThePackages) {
+  const auto backup = site_.scratch() / "backup", again = site_.scratch() / "again";
+  ASSERT_EQ(site_.run({"backup", backup.string()}).exit_code, 0);
+  fs::remove_all(site_.directory() / "ledger");
+  for (const auto* role : {"issuing", "linking", "standby"}) {
+    lose(role);
+    const auto done =
+        recover(role, {"--private-key", private_key().string(), "--backup", backup.string()});
+    ASSERT_EQ(done.exit_code, 0) << role << ": " << done.err;
+  }
+  const auto restored = site_.run({"restore", backup.string(), "--dir", again.string()});
+  ASSERT_EQ(restored.exit_code, 0) << restored.err;
+  fs::copy(again / "ledger", site_.directory() / "ledger", fs::copy_options::recursive);
+  expect_as_before("E1");
+}
+
 TEST_F(RecoverySite, LaterVersionsComeBackAndDestroyedOnesDoNot) {
   site_.make_retired("record");
   std::vector<std::string> destroy = {"keys", "destroy"};

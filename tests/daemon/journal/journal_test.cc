@@ -109,9 +109,24 @@ TEST_F(Journal, ChangesRemovalsAndMovesInACopyAreFound) {
     changed[2] = document.dump();
     finds(changed, "3");
   }
+  auto mistyped = nlohmann::ordered_json::parse(lines[2]);
+  mistyped["time"] = 5;
+  auto other = lines;
+  other[2] = mistyped.dump();
+  finds(other, "3");
   auto broken = lines;
   broken[3] = broken[3].substr(0, 40);
   finds(broken, "4");
+}
+
+TEST_F(Journal, WhatIsNoCopyIsNotSound) {
+  write_file(path("empty.jsonl"), "");
+  EXPECT_EQ(verify({"--export", path("empty.jsonl")}).exit_code, 5);
+  EXPECT_EQ(verify({"--export", site_.scratch().string()}).exit_code, 1);
+  export_to("copy.jsonl");
+  const auto kept = read_file(path("copy.jsonl"));
+  EXPECT_EQ(site_.run({"journal", "export", "--out", path("copy.jsonl")}).exit_code, 1);
+  EXPECT_EQ(read_file(path("copy.jsonl")), kept);
 }
 
 TEST_F(Journal, ARollBackIsFoundByWhatWasKeptElsewhere) {

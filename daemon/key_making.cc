@@ -226,6 +226,19 @@ Result<std::vector<TokenVisit>> KeyAdministration::remove(const std::vector<KeyN
   FUGO_TRY(check_states(*settings_, names, [](KeyState s) {
     return s != KeyState::kActive && s != KeyState::kAccepting && s != KeyState::kChain;
   }));
+  return visit_all(names);
+}
+
+Status KeyAdministration::take_back(const std::vector<KeyName>& names, const std::string& name) {
+  if (names.empty()) return {};
+  FUGO_TRY(check_states(*settings_, names, [](KeyState s) { return s == KeyState::kMaking; }));
+  FUGO_ASSIGN(const auto visits, visit_all(names));
+  for (const auto& visit : visits)
+    if (visit.error) return tl::unexpected<Error>(*visit.error);
+  return remove_dead_package(package_path(*settings_, name), names);
+}
+
+Result<std::vector<TokenVisit>> KeyAdministration::visit_all(const std::vector<KeyName>& names) {
   hsm::finalize_all();
   std::vector<TokenVisit> visits;
   for (const auto role : configured_roles(*settings_)) {
@@ -243,20 +256,6 @@ Result<std::vector<TokenVisit>> KeyAdministration::remove(const std::vector<KeyN
   }
   hsm::finalize_all();
   return visits;
-}
-
-Result<MadeKeys> make_keys(const Settings& settings, const std::vector<KeyName>& names,
-                           const std::string& name) {
-  FUGO_ASSIGN(auto administration, KeyAdministration::open(settings));
-  return administration.make(names, name);
-}
-
-Status remove_keys(const Settings& settings, const std::vector<KeyName>& names) {
-  FUGO_ASSIGN(auto administration, KeyAdministration::open(settings));
-  FUGO_ASSIGN(const auto visits, administration.remove(names));
-  for (const auto& visit : visits)
-    if (visit.error) return tl::unexpected<Error>(*visit.error);
-  return {};
 }
 
 }  // namespace fugo::daemon

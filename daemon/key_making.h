@@ -43,22 +43,6 @@ struct MadeKeys {
   std::filesystem::path recovery_package;
 };
 
-// make_keys runs a ceremony that leaves the keys in the issuing, the linking and the standby token
-// and writes recovery-package-NAME.json for the site's recovery key. Before it, what ceremonies
-// that died have left of these names is removed, and a package of exactly these names with them.
-// The registry is looked at: kRefused when it has one of the names other than in state kMaking.
-// kUsage names what the configuration lacks: a token, the security officer's PIN file, the
-// recovery key. kRefused while another process makes or destroys keys, and for SoftHSM in
-// production. No Token may be alive; the modules are finalized before and after.
-[[nodiscard]] Result<MadeKeys> make_keys(const Settings& settings,
-                                         const std::vector<hsm::KeyName>& names,
-                                         const std::string& name);
-
-// remove_keys destroys the keys, and what ceremonies that died have left, in every configured
-// token; absent ones are fine. It goes on after a token that fails and returns the first error.
-// kRefused for a key that the registry has as active, accepting or chain. As make_keys else.
-[[nodiscard]] Status remove_keys(const Settings& settings, const std::vector<hsm::KeyName>& names);
-
 // TokenVisit is how the removal of keys from one token went.
 struct TokenVisit {
   hsm::TokenRole role = hsm::TokenRole::kIssuing;
@@ -73,28 +57,40 @@ struct TokenVisit {
                                                   const std::vector<hsm::TokenRole>& roles,
                                                   keystore::Access access);
 
-// KeyAdministration is one process's exclusive right to make and destroy keys of a site; what
-// make_keys and remove_keys do, for whoever does more than one of them, or keeps a registry row
-// beside.
+// KeyAdministration is one process's exclusive right to make and destroy keys of a site. No Token
+// may be alive when its members are called; the modules are finalized before and after.
 class KeyAdministration {
  public:
   // open: kRefused while another process has it. `settings` must outlive it.
   [[nodiscard]] static Result<KeyAdministration> open(const Settings& settings);
 
-  // check_can_make is kUsage for what the configuration lacks for make().
+  // check_can_make is kUsage for what the configuration lacks for make(): a token, the security
+  // officer's PIN file, the recovery key.
   [[nodiscard]] Status check_can_make() const;
 
-  // make is make_keys, and takes away `remains` as well, which must be of the same kind.
+  // make runs a ceremony that leaves the keys in the issuing, the linking and the standby token and
+  // writes recovery-package-NAME.json for the site's recovery key. Before it, what ceremonies that
+  // died have left of these names and of `remains` is removed, and a package of exactly these names
+  // with them. The registry is looked at: kRefused when it has one of the names other than in state
+  // kMaking. kRefused for SoftHSM in production.
   [[nodiscard]] Result<MadeKeys> make(const std::vector<hsm::KeyName>& names,
                                       const std::string& name,
                                       const std::vector<hsm::KeyName>& remains = {});
-  // remove visits every configured token.
+  // remove destroys the keys, and what ceremonies that died have left, in every configured token;
+  // absent ones are fine. It goes on after a token that fails. kRefused for a key that the registry
+  // has as active, accepting or chain.
   [[nodiscard]] Result<std::vector<TokenVisit>> remove(const std::vector<hsm::KeyName>& names);
+
+  // take_back removes what a ceremony of these names has left that came to no end, with its
+  // package. The first error of a token; kRefused when the registry has one of the names other than
+  // in state kMaking.
+  [[nodiscard]] Status take_back(const std::vector<hsm::KeyName>& names, const std::string& name);
 
  private:
   KeyAdministration(const Settings& settings, UniqueFd lock)
       : settings_(&settings), lock_(std::move(lock)) {}
   [[nodiscard]] Status remove_remains(const std::vector<hsm::KeyName>& names);
+  [[nodiscard]] Result<std::vector<TokenVisit>> visit_all(const std::vector<hsm::KeyName>& names);
 
   const Settings* settings_;
   UniqueFd lock_;

@@ -68,8 +68,8 @@ struct CreatedKeys {
 // custodians' approval where it is needed, and puts it into the registry as pending. It commits the
 // names first, in state making, so that none is ever used twice: what a crash leaves is taken away,
 // from the tokens too, by the next call. Journaled as keys.create.start and keys.create. The site
-// must be closed. Errors as those of make_keys and check_approvals. `applied` is told what is so
-// when it fails.
+// must be closed. Errors as those of KeyAdministration::make and check_approvals. `applied` is told
+// what is so when it fails.
 [[nodiscard]] Result<CreatedKeys> create_keys(const Settings& settings, const KeyCreation& wanted,
                                               std::string& applied);
 

@@ -196,13 +196,17 @@ Result<Outcome> commit_it(Context& context, const RegenerateArguments& given) {
 
 Result<Outcome> abort_it(Context& context, const RegenerateArguments& given) {
   context.applied = "nothing was applied";
+  FUGO_ASSIGN(const auto actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
-  FUGO_ASSIGN(const auto run,
-              take_step(context, given, settings,
-                        [](engine::Site& site, keystore::RunRow& row, const RunOptions& options) {
-                          return abort(site, row, options);
-                        }));
-  return describe(run, fmt::format("{} is aborted: as if it had never been\n", run.id));
+  FUGO_ASSIGN(auto run, abort_broken_plan(settings, given.run, actor));
+  if (!run) {
+    FUGO_ASSIGN(run,
+                take_step(context, given, settings,
+                          [](engine::Site& site, keystore::RunRow& row, const RunOptions& options) {
+                            return abort(site, row, options);
+                          }));
+  }
+  return describe(*run, fmt::format("{} is aborted: as if it had never been\n", run->id));
 }
 
 Result<Outcome> ack(Context& context, const RegenerateArguments& given) {

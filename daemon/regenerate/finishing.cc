@@ -36,21 +36,19 @@ Status check_may_finish(const keystore::Ledger& ledger, RunRow& run, bool withou
       kWhere, "fugo regenerate ack, or give --without-acks: their old symbols become unknown");
 }
 
+// The old generation ends between two jobs, as it began to: never within one.
 Status try_small(engine::Site& site, RunRow& run, const RunOptions& options) {
+  FUGO_TRY(engine::hold_issuing(site.ledger(), run, "finished", options.actor, watch_for(options))
+               .map([](auto&&) {}));
   FUGO_ASSIGN(const auto old, engine::count_old_symbols(site, run));
   FUGO_ASSIGN(auto update, site.ledger().begin());
+  if (update->state().open_job != 0)
+    return fail(ErrorCode::kStale, "a job was begun meanwhile", kWhere, "it is tried again");
   RunRow after = run;
   FUGO_TRY(engine::finish_rows(*update, site.ledger(), old, after, options.actor));
   FUGO_TRY(update->commit());
   run = after;
   return {};
-}
-
-Status finish_small(engine::Site& site, RunRow& run, const RunOptions& options) {
-  for (int attempt = 1;; ++attempt) {
-    Status done = try_small(site, run, options);
-    if (done || done.error().code != ErrorCode::kStale || attempt == kTries) return done;
-  }
 }
 
 // The linkage generations whose files go: all but that of the new one.
@@ -79,15 +77,28 @@ Result<keystore::RekeyData> rekey_data(engine::Site& site, const RunRow& run) {
   return data;
 }
 
+// A held request is compared with its file by a hash whose key goes with the data key: later it
+// would be taken for another one, and refused.
+Status check_nothing_held(const keystore::Ledger& ledger) {
+  FUGO_ASSIGN(const auto jobs, ledger.jobs());
+  for (const auto& job : jobs)
+    if (job.state == keystore::JobState::kHeld)
+      return fail(ErrorCode::kRefused, "the request " + job.id + " waits for an approval", kWhere,
+                  "fugo jobs approve or refuse " + job.id + ", then run this again");
+  return {};
+}
+
 Status try_rekey(engine::Site& site, keystore::Staging& staging, RunRow& run,
                  const RunOptions& options) {
   FUGO_TRY(engine::hold_issuing(site.ledger(), run, "finished", options.actor, watch_for(options))
                .map([](auto&&) {}));
+  FUGO_TRY(check_nothing_held(site.ledger()));
   FUGO_ASSIGN(const auto old, engine::count_old_symbols(site, run));
   FUGO_ASSIGN(auto data, rekey_data(site, run));
   RunRow after = run;
-  data.fill = [&](keystore::Update& update) {
+  data.fill = [&](keystore::Update& update) -> Status {
     after = run;
+    FUGO_TRY(check_nothing_held(site.ledger()));
     return engine::finish_rows(update, site.ledger(), old, after, options.actor);
   };
   FUGO_TRY(
@@ -98,10 +109,11 @@ Status try_rekey(engine::Site& site, keystore::Staging& staging, RunRow& run,
   return {};
 }
 
-Status finish_with_new_keys(engine::Site& site, keystore::Staging& staging, RunRow& run,
-                            const RunOptions& options) {
+Status finish_run(engine::Site& site, keystore::Staging& staging, RunRow& run,
+                  const RunOptions& options) {
   for (int attempt = 1;; ++attempt) {
-    Status done = try_rekey(site, staging, run, options);
+    Status done = engine::needs_rekey(run) ? try_rekey(site, staging, run, options)
+                                           : try_small(site, run, options);
     if (done) return done;
     if (done.error().code == ErrorCode::kStale && attempt < kTries) continue;
     // Nothing was committed; what fails here matters less than what failed before.
@@ -115,13 +127,16 @@ Status finish_with_new_keys(engine::Site& site, keystore::Staging& staging, RunR
 Status finish(engine::Site& site, RunRow& run, bool without_acks, const RunOptions& options) {
   FUGO_ASSIGN(auto staging, keystore::Staging::open(site.ledger()));
   FUGO_ASSIGN(run, engine::find_run(site.ledger(), run.id));
-  if (run.state == RunState::kFinished && run.statement.empty())
-    return write_run_statement(site, run);
-  FUGO_TRY(check_may_finish(site.ledger(), run, without_acks));
-  FUGO_TRY(engine::needs_rekey(run) ? finish_with_new_keys(site, *staging, run, options)
-                                    : finish_small(site, run, options));
-  staging.reset();
-  FUGO_TRY(engine::needs_rekey(run) ? site.reopen() : site.reload());
+  if (run.state != RunState::kFinished) {
+    FUGO_TRY(check_may_finish(site.ledger(), run, without_acks));
+    FUGO_TRY(finish_run(site, *staging, run, options));
+    staging.reset();
+    FUGO_TRY(engine::needs_rekey(run) ? site.reopen() : site.reload());
+    FUGO_ASSIGN(staging, keystore::Staging::open(site.ledger()));
+  }
+  if (!run.statement.empty()) return {};
+  // What the statement says is gone must be gone, whatever died on the way here.
+  if (engine::needs_rekey(run)) FUGO_TRY(staging->remove_leftovers(options.patience));
   return write_run_statement(site, run);
 }
 

@@ -1,6 +1,8 @@
 #include "daemon/regenerate/plan_making.h"
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "daemon/approvals.h"
@@ -10,9 +12,11 @@
 namespace fugo::daemon {
 namespace {
 
+using keystore::RunRow;
+
 // The keys of a plan that the registry does not know: a ceremony may have left them in tokens.
 Result<std::vector<hsm::KeyName>> unregistered_keys(const keystore::Ledger& ledger,
-                                                    const keystore::RunRow& run) {
+                                                    const RunRow& run) {
   FUGO_ASSIGN(const auto rows, ledger.key_rows());
   auto names = engine::keys_of(run);
   std::erase_if(names, [&](const hsm::KeyName& name) {
@@ -23,23 +27,40 @@ Result<std::vector<hsm::KeyName>> unregistered_keys(const keystore::Ledger& ledg
   return names;
 }
 
-// What a plan that died has left in the tokens is removed, then its row ended.
-Status take_back_broken_plan(const Settings& settings, const keystore::Actor& actor) {
-  keystore::RunRow broken;
+// A run whose plan was broken off, and what it may have left in the tokens.
+struct BrokenPlan {
+  RunRow run;
   std::vector<hsm::KeyName> left;
-  {
-    FUGO_ASSIGN(const auto opened,
-                open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
-    FUGO_ASSIGN(const auto state, opened.ledger->state());
-    if (state.open_run == 0) return {};
-    FUGO_ASSIGN(broken, engine::find_run(*opened.ledger, ""));
-    if (broken.state != keystore::RunState::kPlanning) return {};  // begin_plan refuses
-    FUGO_ASSIGN(left, unregistered_keys(*opened.ledger, broken));
-  }
-  FUGO_TRY(remove_keys(settings, left));
+};
+
+// find_broken: nothing when no run is unfinished (of this id, unless it is empty) or its plan was
+// made to its end.
+Result<std::optional<BrokenPlan>> find_broken(const Settings& settings, std::string_view id) {
+  FUGO_ASSIGN(const auto opened,
+              open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead));
+  FUGO_ASSIGN(const auto state, opened.ledger->state());
+  if (id.empty() && state.open_run == 0) return std::optional<BrokenPlan>();
+  BrokenPlan broken;
+  FUGO_ASSIGN(broken.run, engine::find_run(*opened.ledger, id));
+  if (broken.run.state != keystore::RunState::kPlanning) return std::optional<BrokenPlan>();
+  FUGO_ASSIGN(broken.left, unregistered_keys(*opened.ledger, broken.run));
+  return std::optional(std::move(broken));
+}
+
+// What a plan that died has left in the tokens is removed, then its row ended. Whoever holds the
+// administration knows that the plan is nobody's any more: a plan is made under it.
+Result<std::optional<RunRow>> take_back_broken_plan(const Settings& settings,
+                                                    KeyAdministration& administration,
+                                                    std::string_view id,
+                                                    const keystore::Actor& actor) {
+  FUGO_ASSIGN(const auto broken, find_broken(settings, id));
+  if (!broken) return std::optional<RunRow>();
+  FUGO_TRY(administration.take_back(broken->left, broken->run.id));
   FUGO_ASSIGN(const auto opened,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
-  return engine::give_up_plan(*opened.ledger, broken, actor);
+  FUGO_TRY(engine::give_up_plan(*opened.ledger, broken->run, actor));
+  FUGO_ASSIGN(auto ended, engine::find_run(*opened.ledger, broken->run.id));
+  return std::optional(std::move(ended));
 }
 
 // The keys that are to be made are approved before anything of the plan is committed.
@@ -59,9 +80,10 @@ Result<engine::RunPlan> begin(const Settings& settings, engine::RunWish wish,
 
 }  // namespace
 
-Result<keystore::RunRow> make_plan(const Settings& settings, const engine::RunWish& wish,
-                                   const PlanApproval& approval, std::string& applied) {
-  FUGO_TRY(take_back_broken_plan(settings, wish.actor));
+Result<RunRow> make_plan(const Settings& settings, const engine::RunWish& wish,
+                         const PlanApproval& approval, std::string& applied) {
+  FUGO_ASSIGN(auto administration, KeyAdministration::open(settings));
+  FUGO_TRY(take_back_broken_plan(settings, administration, {}, wish.actor).map([](auto&&) {}));
   FUGO_ASSIGN(auto plan, begin(settings, wish, approval));
   applied = approval.request.empty()
                 ? "the plan was begun: planning again takes it back first"
@@ -69,7 +91,7 @@ Result<keystore::RunRow> make_plan(const Settings& settings, const engine::RunWi
                   "first, and needs an approval of the next versions";
   MadeKeys made;
   if (!plan.keys.to_make.empty()) {
-    FUGO_ASSIGN(made, make_keys(settings, plan.keys.to_make, plan.run.id));
+    FUGO_ASSIGN(made, administration.make(plan.keys.to_make, plan.run.id));
   }
   FUGO_ASSIGN(const auto opened,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
@@ -77,7 +99,17 @@ Result<keystore::RunRow> make_plan(const Settings& settings, const engine::RunWi
                                made.wrapped_data_key);
 }
 
-RunEstimate estimate_of(const keystore::RunRow& run) {
+Result<std::optional<RunRow>> abort_broken_plan(const Settings& settings, const std::string& id,
+                                                const keystore::Actor& actor) {
+  {
+    FUGO_ASSIGN(const auto broken, find_broken(settings, id));
+    if (!broken) return std::optional<RunRow>();
+  }
+  FUGO_ASSIGN(auto administration, KeyAdministration::open(settings));
+  return take_back_broken_plan(settings, administration, id, actor);
+}
+
+RunEstimate estimate_of(const RunRow& run) {
   constexpr double kPeopleASecond = 2e6, kSymbolsASecond = 3e6;
   constexpr std::uint64_t kPersonBytes = 66, kPairBytes = 56;
   const std::uint64_t pairs = run.planned_symbols + run.planned_records;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,11 +21,19 @@ struct PlanApproval {
 
 // make_plan plans a run: it commits the intention, makes the keys that are missing in every token,
 // and commits keys, generation and parameters. A plan that died midway is taken back first: its
-// keys are removed from the tokens. No Token may be alive. `applied` says what a failure leaves.
+// keys are removed from the tokens, and its recovery package. All of it under KeyAdministration, so
+// that kRefused is the answer while another process plans, makes or destroys keys. No Token may be
+// alive. `applied` says what a failure leaves.
 [[nodiscard]] Result<keystore::RunRow> make_plan(const Settings& settings,
                                                  const engine::RunWish& wish,
                                                  const PlanApproval& approval,
                                                  std::string& applied);
+
+// abort_broken_plan takes back a run whose plan died midway, as the next plan would, and gives it
+// as it is then; nothing, and nothing is done, when it is in another state: see abort(). kRefused
+// while somebody is planning.
+[[nodiscard]] Result<std::optional<keystore::RunRow>> abort_broken_plan(
+    const Settings& settings, const std::string& id, const keystore::Actor& actor);
 
 // RunEstimate is what a run takes, by the rates that docs/performance.md reports.
 struct RunEstimate {

@@ -195,6 +195,19 @@ Status check_may_run(const RunRow& run, const std::filesystem::path& output) {
   return {};
 }
 
+// True when the run was committed before, in the same way.
+Result<bool> check_may_commit(const RunRow& run, bool reject_old) {
+  if (run.state == RunState::kReady) return false;
+  if (run.state != RunState::kCommitted)
+    return fail(ErrorCode::kRefused, run.id + " is not ready to be committed", kWhere,
+                "fugo regenerate status " + run.id + " says what it is; a run is made first");
+  if (reject_old && !run.reject_old)
+    return fail(ErrorCode::kRefused,
+                run.id + " was committed before, with its old symbols accepted", "--reject-old",
+                "fugo regenerate finish ends that");
+  return true;
+}
+
 Status try_commit(engine::Site& site, keystore::Staging& staging, RunRow& run,
                   const RunOptions& options) {
   FUGO_ASSIGN(const auto held, engine::hold_issuing(site.ledger(), run, "committed", options.actor,
@@ -217,10 +230,10 @@ engine::WatchJob watch_for(const RunOptions& options) {
 
 Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& output,
                  const RunOptions& options) {
-  FUGO_TRY(check_may_run(run, output));
-  FUGO_TRY(check_codes(run, options));
   FUGO_ASSIGN(const auto staging, keystore::Staging::open(site.ledger()));
   FUGO_ASSIGN(run, engine::find_run(site.ledger(), run.id));  // as it is under the lock
+  FUGO_TRY(check_may_run(run, output));
+  FUGO_TRY(check_codes(run, options));
   if (run.output_directory.empty()) run.output_directory = output.string();
   if (run.state == RunState::kPlanned) FUGO_TRY(refuse_mappings_there(run, options.records));
   if (run.state != RunState::kReady)
@@ -231,11 +244,10 @@ Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& o
 }
 
 Status commit(engine::Site& site, RunRow& run, bool reject_old, const RunOptions& options) {
-  if (run.state != RunState::kReady)
-    return fail(ErrorCode::kRefused, run.id + " is not ready to be committed", kWhere,
-                "fugo regenerate run " + run.id + " first");
   FUGO_ASSIGN(const auto staging, keystore::Staging::open(site.ledger()));
   FUGO_ASSIGN(run, engine::find_run(site.ledger(), run.id));
+  FUGO_ASSIGN(const bool committed, check_may_commit(run, reject_old));
+  if (committed) return {};  // whoever did it was not there any more to say so
   run.reject_old = reject_old;
   for (int attempt = 1;; ++attempt) {
     Status done = try_commit(site, *staging, run, options);
@@ -251,8 +263,9 @@ Status abort(engine::Site& site, RunRow& run, const RunOptions& options) {
   FUGO_ASSIGN(const auto staging, keystore::Staging::open(site.ledger()));
   FUGO_ASSIGN(run, engine::find_run(site.ledger(), run.id));
   // A run that was aborted before may have files left: whoever aborted it died.
-  if (run.state != RunState::kAborted)
-    FUGO_TRY(engine::abort_run(site.ledger(), *staging, run, options.actor));
+  FUGO_TRY(run.state == RunState::kAborted
+               ? staging->remove_leftovers(options.patience)
+               : engine::abort_run(site.ledger(), *staging, run, options.actor));
   return remove_mappings(run, options.records);
 }
 

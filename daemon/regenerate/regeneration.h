@@ -1,6 +1,7 @@
 // Regeneration: the steps of a run as the commands take them, files and ledger together.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -28,6 +29,8 @@ struct RunOptions {
   StepProgress progress;
   std::filesystem::path ledger = {};  // its directory
   std::function<void()> wake = {};    // tells the daemon to look at the ledger
+  // How long another writer of the ledger is waited for, which must let go of old files.
+  std::chrono::milliseconds patience{60'000};
   // Of a rebase: files with all resident codes, and how they are read.
   std::vector<std::filesystem::path> codes = {};
   bool check_digits = true;
@@ -42,14 +45,17 @@ struct RunOptions {
 
 // commit makes the new generation the active one: issuing is held, everything is brought up to date
 // and checked, then one transaction switches. kRefused unless carry_out came to its end before.
+// Repeating it after the switch does nothing.
 [[nodiscard]] Status commit(engine::Site& site, keystore::RunRow& run, bool reject_old,
                             const RunOptions& options);
 
 // finish ends a run: old symbols are not accepted any more, old keys are retired. A run with
 // linkage symbols or the ledger's keys among it gives the ledger a new data key, under which
 // everything is written anew, so that no file holds an old symbol or can be opened by an old key.
-// Then the signed statement is written to DIR/<run>/statement.json. kRefused before the commit, and
-// while agencies have not acknowledged, unless `without_acks`.
+// When no old file is left the signed statement is written to DIR/<run>/statement.json. kRefused
+// before the commit, and while agencies have not acknowledged, unless `without_acks`. Repeating it
+// does what is missing: kRefused while another process, which has the ledger open for writing,
+// still has old files there.
 [[nodiscard]] Status finish(engine::Site& site, keystore::RunRow& run, bool without_acks,
                             const RunOptions& options);
 

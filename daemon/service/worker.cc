@@ -34,6 +34,10 @@ bool refuses_pin(const Error& error) {
   return error.native >= kPinIncorrect && error.native <= kPinLocked;
 }
 
+std::uint64_t ended_runs(const keystore::LedgerState& state) {
+  return state.next_run - 1U - (state.open_run != 0 ? 1U : 0U);
+}
+
 }  // namespace
 
 Worker::Worker(const Settings& settings, StatusBoard& board, Metrics& metrics)
@@ -108,8 +112,8 @@ void Worker::run() {
 }
 
 // Sleeps until there may be something to do: look() was called, the time is over, or (while
-// something waits for an order) the ledger was changed, or it was given new keys: then its old
-// files must not be held open.
+// something waits for an order) the ledger was changed, or a regeneration ended: then its old files
+// must not be held open, nor lie about.
 void Worker::sleep(Wait wait) {
   const auto end = Clock::now() + wait;
   const auto tick = std::chrono::seconds(settings_.daemon.control_seconds);
@@ -118,7 +122,7 @@ void Worker::sleep(Wait wait) {
     wake_.wait_until(lock, site_ != nullptr ? std::min(end, Clock::now() + tick) : end);
     if (look_ || site_ == nullptr) continue;
     lock.unlock();
-    const bool news = waiting_ ? ledger_has_news() : ledger_has_new_keys();
+    const bool news = waiting_ ? ledger_has_news() : regeneration_has_news();
     lock.lock();
     if (news) break;
   }
@@ -131,11 +135,18 @@ bool Worker::ledger_has_news() {
   return !state || state->commits != seen_commits_;
 }
 
-bool Worker::ledger_has_new_keys() {
+bool Worker::regeneration_has_news() {
   const auto transaction = site_->ledger().last_transaction();
   if (std::exchange(seen_transaction_, transaction) == transaction) return false;
   const auto state = site_->ledger().state();
-  return !state && state.error().code == ErrorCode::kStale;
+  if (!state) return state.error().code == ErrorCode::kStale;
+  return ended_runs(*state) != seen_ended_;
+}
+
+// Whoever ended a regeneration may have died before its old files were removed.
+Status Worker::follow_regeneration(const keystore::LedgerState& state) {
+  const auto ended = ended_runs(state);
+  return std::exchange(seen_ended_, ended) == ended ? Status{} : site_->ledger().remove_leftovers();
 }
 
 Worker::Wait Worker::pass() {
@@ -167,10 +178,11 @@ Worker::Wait Worker::pass() {
   return kAtOnce;
 }
 
-// Nothing has failed: a regeneration gave the ledger new keys, with nothing of ours under way.
+// Nothing has failed: a regeneration gave the ledger new keys, with nothing of ours under way. The
+// writer's lock is kept, so that nobody takes it meanwhile.
 void Worker::follow_new_keys() {
-  log_info("the ledger has new keys: the site is opened again", {});
-  close_site();
+  log_info("the ledger has new keys: it is opened again", {});
+  if (site_ != nullptr && !site_->reopen()) close_site();
 }
 
 Status Worker::open() {
@@ -251,6 +263,7 @@ Result<Worker::Wait> Worker::step() {
   seen_commits_ = state.commits;
   board_.set_frozen(state.freeze_issue, state.freeze_link);
   FUGO_TRY(reload_registries(state));
+  FUGO_TRY(follow_regeneration(state));
   FUGO_ASSIGN(auto files, look_at_folders());
   FUGO_ASSIGN(const bool settled, settle_open_job(state, files));
   if (settled) return kAtOnce;
@@ -318,56 +331,6 @@ Result<Step> Worker::step_of(const QueuedFile& file) {
   if (file.id.empty()) return step_for(file.place, Situation::kNoJob);
   FUGO_ASSIGN(const auto job, site_->ledger().find_job(file.id));
   return step_for(file.place, situation_of(job));
-}
-
-// Does what files in work/ and held/ need besides being run; true when one was moved.
-Result<bool> Worker::put_in_place(std::vector<QueuedFile>& files) {
-  for (QueuedFile& file : files) {
-    if (file.place == Place::kInbox) continue;
-    FUGO_ASSIGN(const Step step, step_of(file));
-    file.ready = step == Step::kRun;
-    switch (step) {
-      case Step::kHold:
-        // Beside a file that is held already, only run_job can tell whether this is the same one.
-        if (file.ready = holds_file(settings_.daemon, file.id); file.ready) break;
-        FUGO_TRY(hold_file(settings_.daemon, file.path, file.id));
-        return true;
-      case Step::kFinish:
-        FUGO_TRY(finish_job(*site_, options_for(file.path), file.id).map([](auto&&) {}));
-        return true;
-      case Step::kGiveUp:
-        FUGO_TRY(give_up(file.id));
-        return true;
-      case Step::kRefuse:
-        FUGO_TRY(refuse_ordered(file));
-        return true;
-      default:
-        break;
-    }
-  }
-  return false;
-}
-
-// The next file that may run: none of others while a job is open, none at all while issuing is
-// frozen, unless the open job may end.
-Result<std::optional<QueuedFile>> Worker::choose(std::vector<QueuedFile>& files,
-                                                 const keystore::LedgerState& state) {
-  if (!state.freeze_issue.empty() && (state.may_end == 0 || state.may_end != state.open_job))
-    return std::optional<QueuedFile>();
-  // The open job goes on first, whatever waits before it: nothing else can begin.
-  if (state.open_job != 0) {
-    FUGO_ASSIGN(const auto job, site_->ledger().job(state.open_job));
-    std::erase_if(files, [&](const QueuedFile& file) { return file.id != job.id; });
-  }
-  while (const auto next = next_file(files)) {
-    QueuedFile& file = files[*next];
-    if (file.place != Place::kInbox) return file;
-    FUGO_ASSIGN(const Step step, step_of(file));
-    if (step == Step::kRun) return file;
-    if (step == Step::kRefuse) FUGO_TRY(refuse_ordered(file));
-    file.ready = false;
-  }
-  return std::optional<QueuedFile>();
 }
 
 void Worker::trouble(const Error& error) {

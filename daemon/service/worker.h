@@ -64,7 +64,7 @@ class Worker {
   void run();
   void sleep(Wait wait);
   [[nodiscard]] bool ledger_has_news();
-  [[nodiscard]] bool ledger_has_new_keys();
+  [[nodiscard]] bool regeneration_has_news();
   void beat() { beat_ = Clock::now().time_since_epoch().count(); }
 
   // pass does one thing, and returns how long nothing else is to be done unless look() is called.
@@ -75,6 +75,7 @@ class Worker {
   void collect_uses();
   [[nodiscard]] Result<std::vector<QueuedFile>> look_at_folders();
   [[nodiscard]] Status reload_registries(const keystore::LedgerState& state);
+  [[nodiscard]] Status follow_regeneration(const keystore::LedgerState& state);
   [[nodiscard]] Result<bool> settle_open_job(const keystore::LedgerState& state,
                                              const std::vector<QueuedFile>& files);
   [[nodiscard]] Result<bool> put_in_place(std::vector<QueuedFile>& files);
@@ -119,6 +120,7 @@ class Worker {
   bool waiting_ = false;            // for an order: the ledger is asked about once a second
   std::uint64_t seen_commits_ = 0;  // of the ledger, at the last pass
   std::uint64_t seen_transaction_ = 0;
+  std::uint64_t seen_ended_ = 0;  // regenerations that were over at the last pass
   std::array<std::uint64_t, kFileKinds> refused_{};  // folders in refused/, by kind
   std::string open_job_told_;                        // that was said to wait for its file
   std::string uses_told_;                            // why uses could not be journaled

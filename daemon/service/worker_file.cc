@@ -1,6 +1,7 @@
-// Worker: what is done with one file, and what the status board is told.
+// Worker: which file is next, what is done with it, and what the status board is told.
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "base/text.h"
 #include "daemon/command/job_output.h"
@@ -36,6 +37,56 @@ JobOptions Worker::options_for(const fs::path& request) {
                 "it goes on when it is started again");
   };
   return options;
+}
+
+// Does what files in work/ and held/ need besides being run; true when one was moved.
+Result<bool> Worker::put_in_place(std::vector<QueuedFile>& files) {
+  for (QueuedFile& file : files) {
+    if (file.place == Place::kInbox) continue;
+    FUGO_ASSIGN(const Step step, step_of(file));
+    file.ready = step == Step::kRun;
+    switch (step) {
+      case Step::kHold:
+        // Beside a file that is held already, only run_job can tell whether this is the same one.
+        if (file.ready = holds_file(settings_.daemon, file.id); file.ready) break;
+        FUGO_TRY(hold_file(settings_.daemon, file.path, file.id));
+        return true;
+      case Step::kFinish:
+        FUGO_TRY(finish_job(*site_, options_for(file.path), file.id).map([](auto&&) {}));
+        return true;
+      case Step::kGiveUp:
+        FUGO_TRY(give_up(file.id));
+        return true;
+      case Step::kRefuse:
+        FUGO_TRY(refuse_ordered(file));
+        return true;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
+// The next file that may run: none of others while a job is open, none at all while issuing is
+// frozen, unless the open job may end.
+Result<std::optional<QueuedFile>> Worker::choose(std::vector<QueuedFile>& files,
+                                                 const keystore::LedgerState& state) {
+  if (!state.freeze_issue.empty() && (state.may_end == 0 || state.may_end != state.open_job))
+    return std::optional<QueuedFile>();
+  // The open job goes on first, whatever waits before it: nothing else can begin.
+  if (state.open_job != 0) {
+    FUGO_ASSIGN(const auto job, site_->ledger().job(state.open_job));
+    std::erase_if(files, [&](const QueuedFile& file) { return file.id != job.id; });
+  }
+  while (const auto next = next_file(files)) {
+    QueuedFile& file = files[*next];
+    if (file.place != Place::kInbox) return file;
+    FUGO_ASSIGN(const Step step, step_of(file));
+    if (step == Step::kRun) return file;
+    if (step == Step::kRefuse) FUGO_TRY(refuse_ordered(file));
+    file.ready = false;
+  }
+  return std::optional<QueuedFile>();
 }
 
 Status Worker::work_on(const QueuedFile& chosen) {

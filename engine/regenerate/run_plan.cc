@@ -351,6 +351,10 @@ Result<RunRow> complete_plan(keystore::Ledger& ledger, hsm::Token& token, RunPla
 
 Status give_up_plan(keystore::Ledger& ledger, RunRow run, const keystore::Actor& actor) {
   FUGO_ASSIGN(auto update, ledger.begin());
+  FUGO_ASSIGN(run, find_run(ledger, run.id));  // as it is now that nobody else changes it
+  if (run.state != keystore::RunState::kPlanning || update->state().open_run != run.number)
+    return fail(ErrorCode::kRefused, "another process went on with " + run.id, kWhere,
+                "fugo regenerate status " + run.id + " says what it is");
   run.state = keystore::RunState::kAborted;
   run.finished = unix_now();
   FUGO_TRY(update->put_run(run).map([](auto&&) {}));

@@ -54,7 +54,8 @@ struct RunPlan {
     keystore::Ledger& ledger, hsm::Token& token, RunPlan plan,
     const std::vector<keystore::KeyRow>& made, const std::vector<std::uint8_t>& wrapped_data_key);
 
-// give_up_plan makes a run that died as kPlanning kAborted; its keys are to be removed first.
+// give_up_plan makes a run that died as kPlanning kAborted; its keys are to be removed first, by
+// whoever holds the right to make and destroy keys all the while. kRefused when the run is not so.
 [[nodiscard]] Status give_up_plan(keystore::Ledger& ledger, keystore::RunRow run,
                                   const keystore::Actor& actor);
 

@@ -184,6 +184,9 @@ namespace {
 Status check_abort(const RunRow& run) {
   if (run.state == RunState::kAborted)
     return fail(ErrorCode::kRefused, run.id + " was aborted before", kWhere);
+  if (run.state == RunState::kPlanning)  // the ledger does not know which tokens have its keys
+    return fail(ErrorCode::kRefused, "the plan of " + run.id + " was broken off", kWhere,
+                "it is taken back with its keys by whoever plans again");
   if (run.state == RunState::kCommitted || run.state == RunState::kFinished)
     return fail(ErrorCode::kRefused,
                 run.id + " was committed: agencies may have the new symbols already", kWhere,
@@ -249,7 +252,7 @@ Result<bool> acknowledge_mapping(keystore::Ledger& ledger, const RunRow& run,
   const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& row) {
     return agency != agencies.end() && row.agency == agency->number;
   });
-  if (found == rows.end())
+  if (found == rows.end() || found->symbols == 0)
     return fail(ErrorCode::kRefused, run.id + " has no mapping for an agency of that code", kWhere,
                 "fugo regenerate status " + run.id + " lists them");
   if (found->acknowledged != 0) return false;
@@ -270,6 +273,7 @@ Result<std::vector<std::string>> waiting_agencies(const keystore::Ledger& ledger
   std::vector<std::string> codes;
   for (const auto& row : rows) {
     if (row.agency == 0 || row.acknowledged != 0) continue;
+    if (row.symbols == 0) continue;  // its last person was deleted during the run
     const auto agency = std::find_if(agencies.begin(), agencies.end(),
                                      [&](const auto& a) { return a.number == row.agency; });
     if (agency != agencies.end()) codes.push_back(agency->code);

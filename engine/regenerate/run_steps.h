@@ -24,18 +24,19 @@ namespace fugo::engine {
                                 const keystore::Actor& actor, const RunProgress& progress);
 
 // abort_run takes the run's generation out of the ledger: as if it had never been planned, but for
-// the journal and the numbers that were used up. kRefused after the commit.
+// the journal and the numbers that were used up. kRefused after the commit, and for a run whose
+// plan was broken off: see give_up_plan.
 [[nodiscard]] Status abort_run(keystore::Ledger& ledger, keystore::Staging& staging,
                                keystore::RunRow& run, const keystore::Actor& actor);
 
 // acknowledge_mapping notes that an agency has taken its mapping over; false when it had before.
-// kRefused before the commit, and for an agency that the run does not map.
+// kRefused before the commit, and for an agency that the run does not map, or that has nobody left.
 [[nodiscard]] Result<bool> acknowledge_mapping(keystore::Ledger& ledger,
                                                const keystore::RunRow& run,
                                                const std::string& agency_code,
                                                const keystore::Actor& actor);
 
-// waiting_agencies are the codes of those who have not acknowledged.
+// waiting_agencies are the codes of those who have a mapping and have not acknowledged it.
 [[nodiscard]] Result<std::vector<std::string>> waiting_agencies(const keystore::Ledger& ledger,
                                                                 const keystore::RunRow& run);
 

@@ -46,6 +46,8 @@ class LinkedSite {
   // until it was answered.
   [[nodiscard]] std::string drop_issue(const std::vector<Issuance>& wanted);
   void take_issue(const std::string& id);
+  // wait waits until the daemon has answered a request, and gives the folder of its answers.
+  [[nodiscard]] std::filesystem::path wait(const std::string& id);
   // issue_pattern issues residents [first, first + count) at kLinkAgencies, except where left_out
   // says that an agency has none of them.
   void issue_pattern(std::size_t first, std::size_t count);
@@ -86,8 +88,6 @@ class LinkedSite {
   [[nodiscard]] std::filesystem::path carry_out(const std::string& id, const std::string& kind,
                                                 const std::string& text,
                                                 const std::vector<std::string>& more);
-  // wait waits until the daemon has answered a request, and gives the folder of its answers.
-  [[nodiscard]] std::filesystem::path wait(const std::string& id);
   [[nodiscard]] static std::map<std::string, std::vector<std::vector<std::string>>> lines_of(
       const std::filesystem::path& answers);
   void take_symbols(const std::map<std::string, std::vector<std::vector<std::string>>>& answers);

@@ -4,18 +4,25 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <set>
+#include <sstream>
 
 #include "base/secret.h"
 #include "base/text.h"
 #include "daemon/site_access.h"
 #include "hsm/token.h"
+#include "keystore/bulk_files.h"
 #include "tests/daemon/regenerate/regenerated_site.h"
+#include "tests/fault/run_with_faults.h"
 
 namespace fugo::test {
 namespace {
 
+namespace fs = std::filesystem;
 using daemon::open_site;
+using fugo::testing::FaultPlan;
+using fugo::testing::run_with_faults;
 using keystore::Access;
 using keystore::Agency;
 using keystore::CheckValue;
@@ -229,26 +236,106 @@ TEST(Attacker, WithSeveralKeysAtOnce) {
     EXPECT_EQ(shared(made_by_agency_key(after, agency, 1, all), blocks(now.at(agency))), 0U);
 }
 
+// OldCopy is a copy of the ledger with its data key: what a thief has who was there once.
+class OldCopy {
+ public:
+  explicit OldCopy(const TestSite& site) : folder_(site.scratch() / "stolen") {
+    fs::copy(site.directory() / "ledger", folder_, fs::copy_options::recursive);
+    Opened opened(site);
+    const auto& header = opened.site().ledger().header();
+    const auto wrap = must(opened.site().token().find_key(
+        {hsm::KeyPurpose::kDataWrap, hsm::KeyAlgorithm::kAes256, header.wrap_key_version},
+        std::nullopt));
+    key_ = must(opened.site().token().unwrap_data_key(wrap, header.wrapped_data_key));
+    ledger_id_ = header.ledger_id;
+    rows_ = must(open(folder_))->snapshot().value()->files();
+  }
+
+  const std::vector<keystore::FileRow>& rows() const { return rows_; }
+  Result<std::unique_ptr<keystore::Ledger>> open(const fs::path& folder) const {
+    return keystore::Ledger::open(folder, Access::kRead, key_);
+  }
+  Result<std::unique_ptr<keystore::Ledger>> open() const { return open(folder_); }
+
+  // opened counts the files in a data folder that a key of the copy's manifest opens.
+  std::size_t opened(const fs::path& data) const {
+    const TemporaryDirectory place;
+    std::size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(data))
+      for (const auto& row : rows_) {
+        if (entry.file_size() != row.bytes) continue;
+        const auto name = place.path() / keystore::bulk_file_name(row.number);
+        fs::copy_file(entry.path(), name, fs::copy_options::overwrite_existing);
+        if (keystore::check_file({place.path(), ledger_id_}, row)) ++count;
+      }
+    return count;
+  }
+
+ private:
+  fs::path folder_;
+  SecretBytes<32> key_;
+  Block ledger_id_;
+  std::vector<keystore::FileRow> rows_;
+};
+
+// kill_before_unlinking gives the finish, which dies when the ledger has its new keys and every old
+// file is still there. It is given twice: the first time it tells which step that is.
+void kill_before_unlinking(const TestSite& site, const std::string& run,
+                           const std::vector<keystore::FileRow>& old_files) {
+  const auto ledger = site.directory() / "ledger", saved = site.scratch() / "saved";
+  fs::copy(ledger, saved, fs::copy_options::recursive);
+  FaultPlan plan;
+  plan.under = site.scratch();
+  plan.except = {site.directory() / "tokens"};
+  plan.log = site.scratch() / "steps";
+  const std::vector<std::string> finish{FUGO_BINARY_DIR "/daemon/fugo",
+                                        "--config",
+                                        site.config().string(),
+                                        "regenerate",
+                                        "finish",
+                                        run,
+                                        "--without-acks"};
+  ASSERT_EQ(run_with_faults(finish, plan).exit_code, 0);
+  std::istringstream steps(read_file(plan.log));
+  std::set<std::string> names;
+  for (const auto& row : old_files) names.insert(keystore::bulk_file_name(row.number));
+  std::string call, path;
+  for (std::uint64_t number = 0; plan.kill_at == 0 && steps >> number >> call >> path;)
+    if (call == "unlink" && names.contains(fs::path(path).filename().string()))
+      plan.kill_at = number;
+  ASSERT_NE(plan.kill_at, 0U);
+  fs::remove_all(ledger);
+  fs::copy(saved, ledger, fs::copy_options::recursive);
+  ASSERT_EQ(run_with_faults(finish, plan).signal, SIGKILL);
+}
+
 TEST(Attacker, WithTheDataKeyAndTheOldLedger) {
   const TestSite site;
   (void)issue_everybody(site, kPeople, kHolders);
-  SecretBytes<32> stolen;
-  std::vector<Block> known;
+  const OldCopy stolen(site);
+  std::vector<Block> known(kPeople);
   {
-    Opened before(site);
-    const auto& header = before.site().ledger().header();
-    const auto wrap = must(before.site().token().find_key(
-        {hsm::KeyPurpose::kDataWrap, hsm::KeyAlgorithm::kAes256, header.wrap_key_version},
-        std::nullopt));
-    stolen = must(before.site().token().unwrap_data_key(wrap, header.wrapped_data_key));
-    known = before.linkage(1);
+    const auto ledger = must(stolen.open());
+    auto records = must(SecretArray<keystore::PersonRecord>::create(kPeople));
+    ASSERT_TRUE(must(ledger->snapshot())->read_people_range(1, 0, records.span()));
+    for (std::size_t i = 0; i < kPeople; ++i) known[i] = records[i].linkage_symbol;
   }
   const auto ledger = site.directory() / "ledger";
-  ASSERT_TRUE(keystore::Ledger::open(ledger, Access::kRead, stolen));
+  {
+    Opened before(site);
+    ASSERT_EQ(shared(Found(known.begin(), known.end()), before.linkage(1)), kPeople);
+  }
+  ASSERT_TRUE(stolen.open(ledger));
+  ASSERT_EQ(stolen.opened(ledger / "data"), stolen.rows().size());
+
   const std::string run = regenerate(site, "linkage,ledger");
-  ASSERT_EQ(step(site, "finish", run, {"--without-acks"}).exit_code, 0);
-  const auto opened = keystore::Ledger::open(ledger, Access::kRead, stolen);
-  ASSERT_FALSE(opened);
+  ASSERT_NO_FATAL_FAILURE(kill_before_unlinking(site, run, stolen.rows()));
+  EXPECT_FALSE(stolen.open(ledger));
+  EXPECT_GT(stolen.opened(ledger / "data"), 0U);  // so the finish must be given again
+  const auto finished = step(site, "finish", run, {"--without-acks"});
+  ASSERT_EQ(finished.exit_code, 0) << finished.err;
+  EXPECT_FALSE(stolen.open(ledger));
+  EXPECT_EQ(stolen.opened(ledger / "data"), 0U);
   Opened after(site);
   EXPECT_EQ(shared(Found(known.begin(), known.end()), after.linkage(2)), 0U);
 }

@@ -3,6 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
+
+#include "daemon/site_access.h"
+#include "hsm/token.h"
+#include "keystore/bulk_files.h"
 
 namespace fugo::test {
 
@@ -89,6 +94,32 @@ void expect_same(const Symbols& found, const Symbols& expected, const std::strin
       ASSERT_EQ(found.at(agency).at(resident), symbol) << when << ", " << agency << " " << resident;
     }
   }
+}
+
+std::vector<std::string> unnamed_files(const TestSite& site) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(site.directory() / "ledger/data"))
+    names.push_back(entry.path().filename().string());
+  std::set<std::string> named;
+  {
+    const auto settings = daemon::load_settings(site.config()).value();
+    const auto opened =
+        daemon::open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead);
+    EXPECT_TRUE(opened) << (opened ? "" : opened.error().message());
+    if (!opened) return names;
+    const auto snapshot = opened->ledger->snapshot().value();
+    for (const auto& row : snapshot->files()) named.insert(keystore::bulk_file_name(row.number));
+  }
+  hsm::finalize_all();
+  std::erase_if(names, [&](const auto& name) { return named.contains(name); });
+  return names;
+}
+
+void delete_one(const TestSite& site, const std::string& id, std::size_t resident) {
+  const auto done = run_kind(site, id, "delete",
+                             kind_text(id, "delete", {{resident_code(resident), "clerical_error"}}),
+                             {"--confirm", "1"});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
 }
 
 void expect_sound(const TestSite& site) {

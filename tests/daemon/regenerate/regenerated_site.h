@@ -48,6 +48,13 @@ CommandResult step(const TestSite& site, const std::string& name, const std::str
 // expect_same compares two sets of symbols, and names one that differs.
 void expect_same(const Symbols& found, const Symbols& expected, const std::string& when);
 
+// unnamed_files are the names in the ledger's data folder that its manifest does not know. Nobody
+// of this process may have the site open.
+[[nodiscard]] std::vector<std::string> unnamed_files(const TestSite& site);
+
+// delete_one deletes a resident by the command.
+void delete_one(const TestSite& site, const std::string& id, std::size_t resident);
+
 // expect_sound runs fugo verify.
 void expect_sound(const TestSite& site);
 

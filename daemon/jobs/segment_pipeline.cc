@@ -53,9 +53,10 @@ Status SegmentPipeline::step(const std::vector<SegmentRange>& ranges, std::size_
               work(number, {segment.resident_codes(), segment.agencies}));
   FUGO_TRY(wait_for(answering_));
   FUGO_TRY(keep(segment, outcome));
-  answering_ = std::async(std::launch::async, [this, &segment]() -> Status {
+  // The version is the job's, which the next segment writes to meanwhile.
+  answering_ = std::async(std::launch::async, [this, &segment, version = version_]() -> Status {
     return answers_.add(segment.agencies, segment.processing_numbers,
-                        symbols_.span().first(segment.size()), results_, version_);
+                        symbols_.span().first(segment.size()), results_, version);
   });
   return {};
 }

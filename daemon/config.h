@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "daemon/request_quota.h"
 #include "daemon/seeing/log_level.h"
 #include "engine/link/linking.h"
 #include "hsm/token.h"
@@ -35,6 +36,12 @@ struct RecoverySection {
 struct Custodian {
   std::string name;
   std::filesystem::path public_key;  // PEM
+};
+
+// RoleGroup is one line of [roles]: who may give the commands of a role.
+struct RoleGroup {
+  std::string role;   // a name of the table in daemon/roles.h
+  std::string group;  // of the operating system
 };
 
 // DaemonSection is [daemon]: the folders of fugod, all on one file system, and its patience.
@@ -82,6 +89,9 @@ struct Settings {
   std::uint64_t reject_limit_rows = 100;
   std::uint32_t reject_limit_percent = 10;
   std::vector<std::string> delete_reasons = {"clerical_error"};  // which is always in it
+  RequestQuota quota;
+  std::uint64_t link_rows_per_file = 0;  // of fugo link; 0: no limit
+  std::vector<RoleGroup> roles;
 
   engine::LinkingSettings link;      // [linking], and time_zone: of the installed library
   std::filesystem::path link_usage;  // where processes that link leave their counts

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "daemon/roles.h"
 
 namespace fugo::daemon {
 namespace {
@@ -59,6 +60,11 @@ Setter number_into(Member<Int> member, std::int64_t least, std::int64_t most) {
   };
 }
 
+// rows_into takes a limit of rows; 0: none.
+Setter rows_into(Member<std::uint64_t> member) {
+  return number_into<std::uint64_t>(member, 0, 1'000'000'000'000);
+}
+
 Setter truth_into(Member<bool> member) {
   return [member](const toml::node& node, Settings& settings) -> std::string {
     const auto value = node.value_exact<bool>();
@@ -84,6 +90,7 @@ std::string set_zone(const toml::node& node, Settings& settings) {
   if (const auto known = check_time_zone(*value); !known) return known.error().what;
   settings.time_zone = *value;
   settings.link.time_zone = *value;
+  settings.quota.time_zone = *value;
   return {};
 }
 
@@ -210,6 +217,14 @@ std::string set_custodian(std::string_view name, const toml::node& node, Setting
   return {};
 }
 
+std::string set_role(std::string_view name, const toml::node& node, Settings& settings) {
+  if (!is_role(name)) return "is no role: " + role_names();
+  const auto group = node.value_exact<std::string>();
+  if (!group || group->empty()) return "must name a group of the operating system";
+  settings.roles.push_back({std::string(name), *group});
+  return {};
+}
+
 std::string set_index(const toml::node& node, Settings& settings) {
   const auto value = node.value_exact<std::string>();
   if (!value || (*value != "lazy" && *value != "ahead")) return "must be \"lazy\" or \"ahead\"";
@@ -308,6 +323,12 @@ std::vector<ConfigRule> make_rules() {
       {"issue", "reject_limit_percent", false,
        number_into<std::uint32_t>(
            [](Settings& s) -> std::uint32_t& { return s.reject_limit_percent; }, 0, 100)},
+      {"issue", "rows_per_request", false,
+       rows_into([](Settings& s) -> std::uint64_t& { return s.quota.rows_per_request; })},
+      {"issue", "rows_per_day", false,
+       rows_into([](Settings& s) -> std::uint64_t& { return s.quota.rows_per_day; })},
+      {"linking", "rows_per_file", false,
+       rows_into([](Settings& s) -> std::uint64_t& { return s.link_rows_per_file; })},
       {"log", "level", false,
        word_into<parse_log_level, LogLevel>([](Settings& s) -> LogLevel& { return s.log.level; })},
       {"log", "format", false,
@@ -354,6 +375,7 @@ std::span<const ConfigSection> config_sections() {
                                     {"hsm.standby", false},
                                     {"recovery", false},
                                     {"custodians", false, set_custodian},
+                                    {"roles", false, set_role},
                                     {"issue", false},
                                     {"delete", false},
                                     {"linking", false},

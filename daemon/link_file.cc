@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/agency_registry.h"
+#include "daemon/jobs/block_meter.h"
 
 namespace fugo::daemon {
 namespace {
@@ -117,12 +118,14 @@ class AnswerFile {
   bool mine_ = false;
 };
 
-Status journal(engine::Site& site, const LinkRequest& request, const LinkReport& report) {
+Status journal(engine::Site& site, const LinkRequest& request, const LinkReport& report,
+               const keystore::KeyBlocks& blocks) {
   nlohmann::ordered_json details = {
       {"from", request.from}, {"to", request.to}, {"symbols", report.symbols}};
   for (std::size_t status = 1; status < report.by_status.size(); ++status)
     details[std::string(link_status_name(static_cast<LinkStatus>(status)))] =
         report.by_status[status];
+  details["blocks"] = blocks_document(blocks);
   FUGO_ASSIGN(const auto update, site.ledger().begin());
   FUGO_TRY(check_frozen(update->state()));
   FUGO_TRY(update->append_journal(request.actor, "link", details.dump()));
@@ -169,6 +172,12 @@ Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
   // Read, not mapped: the file is the caller's, and may be cut short while it is used.
   FUGO_ASSIGN(const auto text, read_small(request.symbols, kMaxFileBytes));
   const auto lines = symbol_lines(text);
+  if (request.most_rows != 0 && lines.size() > request.most_rows)
+    return fail(
+        ErrorCode::kRefused,
+        fmt::format("holds {} symbols, and one file may have {}", lines.size(), request.most_rows),
+        request.symbols.string(), "link fewer at once, or see [linking] rows_per_file");
+  const BlockMeter meter(site.token());
   auto items = items_of(lines);
   FUGO_TRY(engine::link_symbols(site, request.from, request.to, items,
                                 [&site] { return look_at_freeze(site); }));
@@ -176,7 +185,7 @@ Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
   report.symbols = items.size();
   for (const auto& item : items) ++report.by_status[static_cast<std::size_t>(item.status)];
   FUGO_ASSIGN(auto answer, AnswerFile::write(request.output, lines, items));
-  FUGO_TRY(request.spool == nullptr ? journal(site, request, report)
+  FUGO_TRY(request.spool == nullptr ? journal(site, request, report, meter.blocks())
                                     : count(site, request, report, began));
   FUGO_TRY(answer.publish());
   return report;

@@ -24,6 +24,7 @@ struct LinkRequest {
   keystore::Actor actor;
   // Where the act is counted by an account that may not write the ledger; null: it is journaled.
   UsageSpool* spool = nullptr;
+  std::uint64_t most_rows = 0;  // a longer file is refused; 0: no limit
 };
 
 // LinkReport counts the outcomes by engine::LinkStatus.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <shared_mutex>
 
@@ -35,6 +36,7 @@ class Pkcs11Token final : public Token {
   Result<std::vector<std::uint8_t>> public_point(const Key& key) override;
   std::string description() const override;
   std::uint64_t calls() const override { return calls_.load(std::memory_order_relaxed); }
+  std::vector<KeyUse> evaluated() const override;
   Health health() const override;
   TokenRole role() const override { return settings_.role; }
 
@@ -85,6 +87,8 @@ class Pkcs11Token final : public Token {
   void prefill(MutableByteView output);
   // check_not_stuck is for a result that is the one of another message.
   [[nodiscard]] Status check_not_stuck(const Entry& entry, ByteView result, ByteView other);
+  // count_evaluated adds to evaluated().
+  void count_evaluated(const KeyName& key, std::size_t count);
   // wrong_answer counts and describes a result that cannot be right.
   [[nodiscard]] tl::unexpected<Error> wrong_answer(std::string what, std::string where);
   // lock_within is kHsm when the mutex cannot be had within call_limit: a call hangs.
@@ -149,6 +153,9 @@ class Pkcs11Token final : public Token {
 
   std::mutex buffers_mutex_;
   std::vector<SecretArray<Block>> buffers_;  // guarded by buffers_mutex_
+
+  mutable std::mutex evaluated_mutex_;
+  std::map<KeyName, std::uint64_t> evaluated_;  // guarded by evaluated_mutex_
 
   std::mutex random_mutex_;
   SecretBytes<32> last_random_;  // first and last 16 bytes; guarded by random_mutex_

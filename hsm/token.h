@@ -64,6 +64,12 @@ using Drain = std::function<void(std::size_t first, std::span<const Block> block
 using Message = std::array<Block, 2>;
 using Messages = std::function<void(std::size_t first, std::span<Message> messages)>;
 
+// KeyUse tells how often a key was evaluated: blocks of AES, or messages of HMAC.
+struct KeyUse {
+  KeyName key;
+  std::uint64_t count = 0;
+};
+
 // Token is thread-safe. All errors of the module carry CK_RV by name, with code kHsm; a key whose
 // attributes or fingerprint are wrong is kRefused.
 //
@@ -132,6 +138,9 @@ class Token {
   [[nodiscard]] virtual std::string description() const = 0;
   // calls is the number of C_Encrypt, C_Decrypt and C_Sign calls made so far.
   [[nodiscard]] virtual std::uint64_t calls() const = 0;
+  // evaluated counts what encrypt, decrypt and mac handed out since the token was opened, by key,
+  // in order of their names; known blocks and repetitions are left out.
+  [[nodiscard]] virtual std::vector<KeyUse> evaluated() const = 0;
   // health copies all counters and the state. Any thread may ask, also while a call hangs.
   [[nodiscard]] virtual Health health() const = 0;
   [[nodiscard]] virtual TokenRole role() const = 0;

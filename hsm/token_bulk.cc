@@ -75,6 +75,7 @@ Status Pkcs11Token::bulk(const Key& key, const Direction& direction, std::size_t
   for (auto* some : {&buffers, &second_buffers})
     for (auto& buffer : *some)
       if (buffer.size() != 0) give_back(std::move(buffer), std::min(grain, count) + kKnownBlocks);
+  if (done) count_evaluated(key.name, count);
   return done;
 }
 
@@ -103,6 +104,18 @@ Status Pkcs11Token::bulk_call(const Entry& entry, const Direction& direction,
                         direction.run_name);
   return wrong_answer("the known blocks did not come out as the key's fingerprint",
                       key_label(entry.name));
+}
+
+void Pkcs11Token::count_evaluated(const KeyName& key, std::size_t count) {
+  const std::lock_guard lock(evaluated_mutex_);
+  evaluated_[key] += count;
+}
+
+std::vector<KeyUse> Pkcs11Token::evaluated() const {
+  const std::lock_guard lock(evaluated_mutex_);
+  std::vector<KeyUse> uses;
+  for (const auto& [key, count] : evaluated_) uses.push_back({key, count});
+  return uses;
 }
 
 Result<SecretArray<Block>> Pkcs11Token::take_buffer() {

@@ -62,6 +62,7 @@ Status Pkcs11Token::mac(const Key& key, std::size_t count, const Messages& fill,
   auto done = parallel_ranges(count, grain, threads_, work);
   for (auto& buffer : buffers)
     if (buffer.size() != 0) give_back(std::move(buffer), 3 * std::min(grain, count));
+  if (done) count_evaluated(key.name, count);
   return done;
 }
 

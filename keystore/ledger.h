@@ -37,7 +37,13 @@ struct LedgerHeader {
 struct Actor {
   std::string operator_name;
   std::string order;
+  std::string role = {};     // as what; empty: not known
+  std::string account = {};  // for which OS account
 };
+
+// journal_entry is an entry of what `actor` does, without time, number and hashes, which it gets
+// when it is committed. `details` is a JSON object.
+[[nodiscard]] JournalEntry journal_entry(const Actor& actor, std::string act, std::string details);
 
 enum class Access : std::uint8_t {
   kRead,    // any number of processes; sees each commit of the writer at its next call

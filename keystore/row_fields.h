@@ -12,7 +12,8 @@
 namespace fugo::keystore {
 
 inline constexpr std::uint64_t kAny8 = 0xFF, kAny16 = 0xFFFF, kAny32 = 0xFFFFFFFF, kAny64 = ~0ULL;
-inline constexpr std::size_t kName = 1024, kShort = 64, kDetails = 65536, kMostInDay = 1U << 20U;
+inline constexpr std::size_t kName = 1024, kShort = 64, kDetails = 65536, kMostInDay = 1U << 20U,
+                             kMostKeyBlocks = 4096;
 
 // Each of the functions below is for a FieldWriter, where the row is const, and for a FieldReader.
 // A sum is stored as a 256-bit big-endian number.
@@ -56,6 +57,11 @@ void fields(Codec& codec, Row& row) {
   sum_field(codec, "times_digest", row.times_digest);
   codec.number("journal_entries", row.journal_entries, 0, kAny64);
   codec.bytes("journal_head", row.journal_head);
+  codec.time("journal_time", row.journal_time);
+  codec.number("quota_day", row.quota_day, 0, kAny32);
+  codec.number("quota_rows", row.quota_rows, 0, kAny64);
+  codec.numbers("blocks", row.blocks, kMostKeyBlocks);
+  codec.number("unexplained_blocks", row.unexplained_blocks, 0, kAny64);
   codec.numbers("table_rows", row.table_rows, 256);
   sum_field(codec, "rows_digest", row.rows_digest);
 }
@@ -112,6 +118,7 @@ void fields(Codec& codec, Row& row) {
   codec.number("kind", row.kind, 1, 4);
   codec.number("state", row.state, 1, 7);
   codec.bytes("request_hmac", row.request_hmac);
+  codec.bytes("request_key", row.request_key);
   codec.time("time", row.time);
   codec.text("operator", row.operator_name, kName);
   codec.text("order", row.order, kName);
@@ -139,6 +146,8 @@ void fields(Codec& codec, Row& row) {
   codec.number("next_agency", row.next_agency, 1, kAny16);
   codec.numbers("suspended_agencies", row.suspended_agencies, kAny16);
   codec.numbers("closed_agencies", row.closed_agencies, kAny16);
+  codec.number("row_quota", row.row_quota, 0, kAny64);
+  codec.numbers("blocks", row.blocks, kMostKeyBlocks);
 }
 
 template <typename Codec, Is<JobIdRow> Row>
@@ -242,6 +251,8 @@ void fields(Codec& codec, Row& row) {  // what the hash is over, beside `previou
   codec.time("time", row.time);
   codec.text("operator", row.operator_name, kName);
   codec.text("order", row.order, kName);
+  codec.text("role", row.role, kShort);
+  codec.text("account", row.account, kName);
   codec.text("act", row.act, kShort);
   codec.text("details", row.details, kDetails);
 }

@@ -163,13 +163,20 @@ enum class JobState : std::uint8_t {
   kCancelled = 7  // given up; segments that were committed before stay
 };
 
+// KeyBlocks counts the blocks that symbol keys evaluated, as pairs: 65536 x purpose + version of a
+// key, then its count; ascending.
+using KeyBlocks = std::vector<std::uint64_t>;
+inline constexpr std::uint64_t kNoQuota = ~std::uint64_t{0};
+
 // JobRow is one request file's way through the ledger, with all that was pinned at its start.
 struct JobRow {
   JobNumber number = 0;
   std::string id;
   JobKind kind = JobKind::kIssue;
   JobState state = JobState::kRunning;
-  std::array<std::uint8_t, 32> request_hmac{};
+  // The request's HMAC-SHA-256, and its key: random for each job, so that an answered request is
+  // known again when the ledger's own keys were replaced.
+  std::array<std::uint8_t, 32> request_hmac{}, request_key{};
   std::int64_t time = 0;  // pinned time of issue, seconds since 1970
   std::string operator_name;
   std::string order;             // work order, may be empty
@@ -196,6 +203,8 @@ struct JobRow {
   // active. So the same request is answered the same after an agency was suspended or added.
   AgencyNumber next_agency = 1;
   std::vector<std::uint64_t> suspended_agencies, closed_agencies;
+  std::uint64_t row_quota = kNoQuota;  // rows from here on (from 0) are beyond the quota
+  KeyBlocks blocks;                    // evaluated for its committed segments
   friend bool operator==(const JobRow&, const JobRow&) = default;
 };
 
@@ -304,12 +313,19 @@ struct RunAgencyRow {
   return (run.what & kRunAgency) != 0 && (run.agency == 0 || run.agency == agency);
 }
 
-// JournalEntry names who did what when. `details` is a JSON object without secrets.
+// kClockSlack is by how many seconds the clock may be behind the journal's last entry.
+inline constexpr std::int64_t kClockSlack = 60;
+inline constexpr const char* kClockAccepted = "clock.accept";
+
+// JournalEntry names who did what when; no entry is older than the one before, unless an entry
+// "clock.accept" says so. `details` is a JSON object without secrets.
 struct JournalEntry {
   std::uint64_t sequence = 0;  // from 0
   std::int64_t time = 0;
   std::string operator_name;
   std::string order;
+  std::string role;     // as what: a name of the table of roles
+  std::string account;  // the OS account that the process runs for
   std::string act;      // "init", "agency.add", "issue.start", "issue.segment", "issue.done", ...
   std::string details;  // JSON
   std::array<std::uint8_t, 32> previous{};  // hash of the entry before
@@ -374,6 +390,11 @@ struct LedgerState {
   DigestSum times_digest;                 // over issuances with their times
   std::uint64_t journal_entries = 0;
   std::array<std::uint8_t, 32> journal_head{};
+  std::int64_t journal_time = 0;          // of the last entry: no later one is older
+  std::uint32_t quota_day = 0;            // days since 1970, of the newest request
+  std::uint64_t quota_rows = 0;           // rows that requests of that day were let have
+  KeyBlocks blocks;                       // evaluated for all jobs
+  std::uint64_t unexplained_blocks = 0;   // of them, what no row accounts for
   std::vector<std::uint64_t> table_rows;  // number of rows of each table, by table number
   DigestSum rows_digest;                  // keyed, over every sealed row but this one
   friend bool operator==(const LedgerState&, const LedgerState&) = default;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "keystore/key_blocks.h"
 #include "keystore/reseal.h"
 #include "keystore/steps.h"
 
@@ -133,10 +134,15 @@ Result<JobNumber> SmallRowUpdate::put_job(const JobRow& job) {
   // Before anything is put: an update may go on, and be committed, after a refusal.
   if (still_to_do(row.state) && state_.open_job != 0 && state_.open_job != row.number)
     return refused("another job is unfinished", Table::kJobs, "let it finish first");
+  KeyBlocks counted;  // so far, in the state's sum
   if (row.number == 0) {
     row.number = state_.next_job++;
     FUGO_TRY(writer_.put(id_key, JobIdRow{row.number}));
+  } else {
+    FUGO_ASSIGN(auto stored, get_row<JobRow>(*transaction_, *sealer_, key_of(row)));
+    if (stored) counted = std::move(stored->blocks);
   }
+  add_growth(counted, row.blocks, state_.blocks);
   if (still_to_do(row.state)) {
     state_.open_job = row.number;
   } else if (state_.open_job == row.number) {
@@ -226,24 +232,48 @@ Status SmallRowUpdate::add_stats(std::span<const StatRow> rows) {
   return {};
 }
 
-Status SmallRowUpdate::append_journal(const Actor& actor, const std::string& act,
-                                      const std::string& details_json) {
+namespace {
+
+// journal_time is now, unless the clock says what was before the journal's last entry: by a little
+// it is that entry's time, by more an error, since every time written by such a clock is in doubt.
+Result<std::int64_t> journal_time(std::int64_t last) {
+  const std::int64_t now = unix_now();
+  if (now + kClockSlack >= last) return std::max(now, last);
+  return fail(ErrorCode::kRefused,
+              fmt::format("the clock ran backwards: it says {}, and the journal's last entry is of "
+                          "{}",
+                          format_time(now), format_time(last)),
+              "system clock",
+              "set the clock; if it is right and was wrong before: fugo journal accept-clock");
+}
+
+}  // namespace
+
+JournalEntry journal_entry(const Actor& actor, std::string act, std::string details) {
   JournalEntry entry;
-  entry.time = unix_now();
   entry.operator_name = actor.operator_name;
   entry.order = actor.order;
-  entry.act = act;
-  entry.details = details_json;
-  return append_entry(std::move(entry));
+  entry.role = actor.role;
+  entry.account = actor.account;
+  entry.act = std::move(act);
+  entry.details = std::move(details);
+  return entry;
+}
+
+Status SmallRowUpdate::append_journal(const Actor& actor, const std::string& act,
+                                      const std::string& details_json) {
+  return append_entry(journal_entry(actor, act, details_json));
 }
 
 Status SmallRowUpdate::append_entry(JournalEntry entry) {
+  FUGO_ASSIGN(entry.time, journal_time(state_.journal_time));
   entry.sequence = state_.journal_entries;
   entry.previous = state_.journal_head;
   FUGO_ASSIGN(entry.hash, journal_hash(entry));
   FUGO_TRY(writer_.put(entry));
   ++state_.journal_entries;
   state_.journal_head = entry.hash;
+  state_.journal_time = entry.time;
   return {};
 }
 

@@ -40,7 +40,8 @@ class SmallRowUpdate final : public Update {
   // commit is once; a second one does nothing.
   Status commit() override;
 
-  // append_entry gives sequence, previous and hash; the rest is the caller's.
+  // append_entry gives time, sequence, previous and hash; the rest is the caller's. kRefused when
+  // the clock ran backwards.
   [[nodiscard]] Status append_entry(JournalEntry entry);
   [[nodiscard]] Status put_segment(const SegmentRow& row) { return writer_.put(row); }
   [[nodiscard]] Status put_file(const FileRow& row) { return writer_.put(row); }

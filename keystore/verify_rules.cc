@@ -19,13 +19,17 @@ bool still_to_do(JobState state) {
 void check_journal(const AllRows& rows, const LedgerState& state, TableFindings& findings) {
   std::array<std::uint8_t, 32> previous{};
   std::uint64_t next = 0;
+  std::int64_t time = 0;
   for (const JournalEntry& entry : rows.journal) {
     if (entry.sequence != next || entry.previous != previous)
       findings.add(numbered("the chain is broken at entry", next), place(Table::kJournal));
+    if (entry.time < time && entry.act != kClockAccepted)
+      findings.add(numbered("the time goes back at entry", next), place(Table::kJournal));
+    time = entry.time;
     previous = entry.hash;  // which was compared with the entry when it was decoded
     next = entry.sequence + 1;
   }
-  if (next != state.journal_entries || previous != state.journal_head)
+  if (next != state.journal_entries || previous != state.journal_head || time != state.journal_time)
     findings.add("the chain does not end at the head that the state names", place(Table::kJournal));
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <syslog.h>
 
 #include <algorithm>
 #include <array>
@@ -80,8 +81,28 @@ void warn_of_unlocked_secrets() {
       bytes / (1024.0 * 1024.0));
 }
 
+// command_path is the chosen command as it was typed: "jobs approve".
+std::string command_path(const CLI::App& app) {
+  std::string path;
+  for (auto chosen = app.get_subcommands(); !chosen.empty();
+       chosen = chosen.front()->get_subcommands())
+    path += (path.empty() ? "" : " ") + chosen.front()->get_name();
+  return path;
+}
+
+// Who was refused is for the system's log: the journal cannot be written without a token.
+Result<Outcome> run_if_allowed(Context& context) {
+  if (const auto allowed = context.allowed(); !allowed) {
+    ::openlog("fugo", LOG_PID, LOG_AUTHPRIV);
+    ::syslog(LOG_NOTICE, "%s", allowed.error().message().c_str());
+    ::closelog();
+    return tl::unexpected(allowed.error());
+  }
+  return context.command(context);
+}
+
 int run_command(Context& context) {
-  const auto outcome = context.command(context);
+  const auto outcome = run_if_allowed(context);
   warn_of_unlocked_secrets();
   if (outcome) return print_outcome(*outcome, context);
   report_failure(outcome.error(), context.applied, context.json);
@@ -106,6 +127,7 @@ int run_application(int argc, const char* const* argv) {
                    json_asked);
     return static_cast<int>(ExitCode::kUsage);
   }
+  context.command_path = command_path(app);
   return run_command(context);
 }
 

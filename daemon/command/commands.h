@@ -26,5 +26,6 @@ void add_verify(CLI::App& app, Context& context);
 void add_backup(CLI::App& app, Context& context);  // and restore
 void add_digest(CLI::App& app, Context& context);
 void add_journal(CLI::App& app, Context& context);
+void add_accept_clock(CLI::App& group, Context& context);  // part of add_journal
 
 }  // namespace fugo::daemon

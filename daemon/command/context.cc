@@ -12,6 +12,7 @@
 
 #include "base/text.h"
 #include "daemon/command/names.h"
+#include "daemon/roles.h"
 
 namespace fugo::daemon {
 namespace {
@@ -67,7 +68,18 @@ Result<keystore::Actor> Context::actor() const {
     return fail(ErrorCode::kUsage, "the order must be at most 64 printable ASCII characters",
                 "--order");
   actor.order = order;
+  const CommandRole* row = role_of(command_path);
+  actor.role = row == nullptr || row->role == kAnybody ? "any" : row->role;
+  FUGO_ASSIGN(const auto who, caller());
+  actor.account = who.account;
   return actor;
+}
+
+Status Context::allowed() const {
+  const auto settings = load_settings(settings_path(config));
+  if (!settings || settings->roles.empty()) return {};
+  FUGO_ASSIGN(const auto who, caller());
+  return check_role(command_path, who, settings->roles);
 }
 
 Result<Settings> Context::settings() const {

@@ -44,12 +44,17 @@ struct Context {
   // The chosen command. CLI11's callbacks set it; run_application calls it.
   std::function<Result<Outcome>(Context&)> command;
 
+  std::string command_path;  // "jobs approve"
+
   // What a failure's message says about the ledger: empty for a command that changes nothing,
   // "nothing was applied" from the start of one that does, and what is true later as it goes on.
   std::string applied;
 
   // settings loads the configuration and makes it the process's: time zone, memory locking.
   [[nodiscard]] Result<Settings> settings() const;
+  // allowed: kRefused when the configuration gives the command to a role that the caller does not
+  // hold. A configuration that cannot be read is the command's own trouble.
+  [[nodiscard]] Status allowed() const;
   // actor names who acts, for the journal; kUsage for a bad --operator or --order.
   [[nodiscard]] Result<keystore::Actor> actor() const;
 };

@@ -23,6 +23,7 @@ JobOptions job_options(const Settings& settings) {
   JobOptions options;
   options.check_digits = settings.check_digits;
   options.segment_rows = settings.segment_rows;
+  options.quota = settings.quota;
   options.reject_limit_rows = settings.reject_limit_rows;
   options.reject_limit_percent = settings.reject_limit_percent;
   options.delete_reasons = settings.delete_reasons;

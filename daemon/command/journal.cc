@@ -213,6 +213,7 @@ void add_journal(CLI::App& app, Context& context) {
   add_export(*group, context);
   add_checkpoint(*group, context);
   add_verify_journal(*group, context);
+  add_accept_clock(*group, context);
 }
 
 }  // namespace fugo::daemon

@@ -34,6 +34,7 @@ Result<Outcome> run(Context& context, const LinkRequest& given) {
                                         request.actor.operator_name, request.actor.order));
   }
   request.spool = spool.get();
+  request.most_rows = settings.link_rows_per_file;
   FUGO_ASSIGN(const auto site,
               open_site(settings, hsm::TokenRole::kLinking,
                         spool ? keystore::Access::kRead : keystore::Access::kAppend));

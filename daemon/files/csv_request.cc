@@ -157,7 +157,9 @@ Status CsvRequest::read(const Survey& survey, const RowRules& rules, std::uint64
   mine.kind = head_.kind;
   for (const std::uint64_t stop = first_row + segment.rows; next_.row < stop; ++next_.row) {
     if (!lines.next(line)) break;
-    if (survey.is_duplicate(next_.row) || !check_row(line, mine, row)) continue;
+    if (next_.row >= survey.row_quota || survey.is_duplicate(next_.row) ||
+        !check_row(line, mine, row))
+      continue;
     segment.codes[segment.size()] = row.code;
     if (head_.kind == keystore::JobKind::kIssue) {
       segment.agencies.push_back(row.agency);

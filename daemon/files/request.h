@@ -40,12 +40,13 @@ struct RowRules {
 struct SurveyOptions {
   RowRules rules;
   std::string environment;                     // the ledger's; a request naming another is refused
-  const SecretBytes<32>* hmac_key = nullptr;   // LedgerKeys::request()
+  const SecretBytes<32>* hmac_key = nullptr;   // of Survey::hmac; nullptr: there is none
   const SecretBytes<32>* spill_key = nullptr;  // LedgerKeys::spill(), for duplicates
-  std::filesystem::path temporary_directory;   // for spilled lists; needs room for large files
-  std::size_t memory_in_bytes = 128U << 20U;   // bound for duplicates and rejects, about
-  std::size_t threads = 2;                     // for rows; one more makes the HMAC
-  std::size_t piece_in_bytes = 2U << 20U;      // what a thread looks at in one go; at most 1 GiB
+  std::uint64_t row_quota = keystore::kNoQuota;  // see Survey
+  std::filesystem::path temporary_directory;     // for spilled lists; needs room for large files
+  std::size_t memory_in_bytes = 128U << 20U;     // bound for duplicates and rejects, about
+  std::size_t threads = 2;                       // for rows; one more makes the HMAC
+  std::size_t piece_in_bytes = 2U << 20U;        // what a thread looks at in one go; at most 1 GiB
   std::function<void(std::uint64_t bytes_done, std::uint64_t bytes)> progress;  // from any thread
   const KeepGoing* keep_going = nullptr;  // asked for each piece; may be null
 
@@ -66,6 +67,9 @@ struct Survey {
   RejectList rejects;                   // duplicates included; the ledger's can be added
   // Rejected rows by agency number; [0] counts those whose agency was not known.
   std::vector<std::uint64_t> rejected_by_agency;
+
+  // Rows from here on (from 0) are rejected for the quota, where nothing else is wrong with them.
+  std::uint64_t row_quota = keystore::kNoQuota;
 
   // For the reader: a bit for each row that repeats a processing number (empty: no such row), and
   // places to start from, in ascending order.

@@ -19,6 +19,8 @@
 namespace fugo::daemon {
 namespace {
 
+constexpr std::uint64_t kRowsBetweenAsking = 1U << 16U;
+
 // PieceReject is a rejected row of a piece; offsets are within the piece.
 struct PieceReject {
   std::uint32_t row = 0, number_offset = 0;
@@ -84,7 +86,9 @@ class Surveyor {
   Result<Survey> run();
 
  private:
+  Status make_hmac();
   Status look_at_rows();
+  Status reject_beyond_quota();
   void look_at_piece(std::size_t index, OrderTracker& order, PieceResult& result);
   // put_in_order hands results to take() in the order of the file; it waits when a piece that
   // comes long before is not there yet, so that memory stays bounded.
@@ -117,8 +121,7 @@ Result<Survey> Surveyor::run() {
               RejectList::create(options_.temporary_directory, options_.memory_in_bytes / 8));
   // The HMAC takes longer than the rows: it gets a thread of its own.
   FUGO_TRY(parallel_ranges(2, 1, 2, [&](std::size_t first, std::size_t, std::size_t) -> Status {
-    auto done =
-        first == 0 ? request_hmac(text_.file, options_, stop_, survey_.hmac) : look_at_rows();
+    auto done = first == 0 ? make_hmac() : look_at_rows();
     if (!done) {
       const std::lock_guard lock(mutex_);
       stop_ = true;
@@ -128,7 +131,13 @@ Result<Survey> Surveyor::run() {
   }));
   if (options_.progress) options_.progress(text_.rows.size(), text_.rows.size());
   if (!ascending_) FUGO_TRY(find_duplicates(pieces_, options_, survey_));
+  FUGO_TRY(reject_beyond_quota());
   return std::move(survey_);
+}
+
+Status Surveyor::make_hmac() {
+  if (options_.hmac_key == nullptr) return {};
+  return request_hmac(text_.file, options_, stop_, survey_.hmac);
 }
 
 Status Surveyor::look_at_rows() {
@@ -150,6 +159,25 @@ Status Surveyor::look_at_rows() {
                              return done;
                            }));
   return check_count();
+}
+
+// The quota is looked at behind everything else that may be wrong with a row of the file.
+Status Surveyor::reject_beyond_quota() {
+  survey_.row_quota = options_.row_quota;
+  if (survey_.rows <= options_.row_quota) return {};
+  Lines lines(text_.rows);
+  std::string_view line;
+  RequestRow row;
+  for (std::uint64_t number = 0; lines.next(line); ++number) {
+    if (number < options_.row_quota || survey_.is_duplicate(number)) continue;
+    if (number % kRowsBetweenAsking == 0) FUGO_TRY(options_.going());
+    if (!check_row(line, options_.rules, row)) continue;
+    ++survey_.rejected_by_agency[row.agency];
+    FUGO_TRY(survey_.rejects.add(
+        {number + kFirstRowLine, RejectReason::kQuotaExceeded, row.processing_number}));
+  }
+  wipe_codes(row);
+  return {};
 }
 
 void Surveyor::look_at_piece(std::size_t index, OrderTracker& order, PieceResult& result) {

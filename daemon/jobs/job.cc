@@ -53,15 +53,15 @@ Result<JobReport> check_job(engine::Site& site, const JobOptions& options) {
 namespace {
 
 // is_request_of tells whether a file is the very request of a job; one that is not there is.
-Result<bool> is_request_of(engine::Site& site, const JobOptions& options,
-                           const keystore::JobRow& job) {
+Result<bool> is_request_of(const JobOptions& options, const keystore::JobRow& job) {
   auto file = MappedFile::open(options.request);
   if (!file && file.error().native == ENOENT) return true;
   if (!file) return tl::unexpected(std::move(file).error());
-  const auto keys = site.ledger().keys();
+  SecretBytes<32> key;
+  std::copy(job.request_key.begin(), job.request_key.end(), key.data());
   const KeepGoing going(options.keep_going);
   SurveyOptions survey;
-  survey.hmac_key = &keys->request();
+  survey.hmac_key = &key;
   survey.keep_going = &going;
   std::array<std::uint8_t, 32> hmac{};
   const std::atomic<bool> never{false};
@@ -79,7 +79,7 @@ Result<JobReport> finish_job(engine::Site& site, const JobOptions& options, cons
                 "request " + id + " is not one that was answered and not ended",
                 "ledger, table jobs", "fugo jobs list shows what there is");
   JobOptions mine = options;
-  FUGO_ASSIGN(const bool same, is_request_of(site, options, *known));
+  FUGO_ASSIGN(const bool same, is_request_of(options, *known));
   // Somebody else's file is left: it will be run, and refused for its content.
   if (!same) mine.request.clear();
   FUGO_TRY(end_job(site, mine, *known));

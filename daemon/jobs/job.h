@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "daemon/request_quota.h"
 #include "engine/site.h"
 #include "keystore/ledger.h"
 
@@ -39,6 +40,7 @@ struct JobOptions {
   std::uint64_t reject_limit_rows = 100;  // held when more than this many rows are rejected
   unsigned reject_limit_percent = 10;     // and more than this part of the rows
   std::vector<std::string> delete_reasons = {"clerical_error"};
+  RequestQuota quota;
 
   std::optional<keystore::JobKind> only_kind;  // another kind is refused
 

@@ -24,6 +24,7 @@ bool is_there(const std::filesystem::path& path) {
 Result<JobReport> Job::run() {
   FUGO_TRY(look(options_.output_directory));
   if (known_) job_ = *known_;
+  meter_.begin(job_.blocks);
   if (known_ && known_->state == JobState::kDone) return repeat();
   if (!known_ || known_->state == JobState::kHeld) {
     FUGO_TRY(foresee());
@@ -88,11 +89,14 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
   rules_.agencies = &agencies_;
   rules_.reasons = options_.delete_reasons;
   rules_.check_digits = pinned ? known_->check_digits : options_.check_digits;
+  FUGO_TRY(choose_request_key());
+  FUGO_TRY(choose_quota(pinned));
   const auto keys = site_.ledger().keys();
   SurveyOptions options;
   options.rules = rules_;
   options.environment = site_.ledger().header().environment;
-  options.hmac_key = &keys->request();
+  options.row_quota = allowed_.rows;
+  options.hmac_key = &request_key_;
   options.spill_key = &keys->spill();
   options.temporary_directory = temporary_directory;
   options.keep_going = &going_;
@@ -142,10 +146,42 @@ void Job::describe() {
   job_.rows = survey_.rows;
 }
 
+// A request that is known is compared under the key that it came with.
+Status Job::choose_request_key() {
+  if (!known_) return site_.token().random(request_key_.bytes());
+  std::copy(known_->request_key.begin(), known_->request_key.end(), request_key_.data());
+  return {};
+}
+
+// What a request may have is settled when it starts: the same rows are beyond it ever after.
+Status Job::choose_quota(bool pinned) {
+  if (pinned) {
+    allowed_.rows = known_->row_quota;
+    return {};
+  }
+  FUGO_ASSIGN(const auto state, site_.ledger().state());
+  FUGO_ASSIGN(allowed_, row_allowance(options_.quota, state, unix_now()));
+  return {};
+}
+
+// take_quota takes the request's rows off the day's quota, in the transaction that starts it.
+Status Job::take_quota(keystore::LedgerState& state) const {
+  FUGO_ASSIGN(const auto allowed, row_allowance(options_.quota, state, unix_now()));
+  const std::uint64_t rows = std::min(job_.rows, allowed_.rows);
+  if (std::min(job_.rows, allowed.rows) < rows)
+    return fail(ErrorCode::kRefused, "another request took of the day's quota meanwhile",
+                options_.request.string(), "run it again");
+  take_rows(state, allowed.day, rows);
+  return {};
+}
+
 void Job::pin(const keystore::LedgerState& state) {
   describe();
   job_.own_request = options_.own_request;
   job_.request_hmac = survey_.hmac;
+  std::copy(request_key_.bytes().begin(), request_key_.bytes().end(), job_.request_key.begin());
+  job_.row_quota = allowed_.rows;
+  job_.blocks = meter_.blocks();
   job_.time = unix_now();
   job_.operator_name = options_.actor.operator_name;
   job_.order = options_.actor.order;
@@ -170,6 +206,7 @@ Status Job::start() {
     if (update.state().registry_version != site_.registry_version())
       return fail(ErrorCode::kRefused, "the registries were changed while the request was read",
                   options_.request.string(), "run it again");
+    FUGO_TRY(take_quota(update.state()));
     return update.append_journal(
         options_.actor, std::string(job_kind_name(job_.kind)) + ".start",
         nlohmann::json{{"request", job_.id}, {"rows", job_.rows}, {"approved", job_.hold_reason}}
@@ -204,6 +241,7 @@ Status Job::take_up() {
 
 Status Job::before_commit() {
   FUGO_TRY(going_());
+  job_.blocks = meter_.blocks();
   auto ordered = look_at_orders(site_, job_);
   if (ordered || stop_of(ordered.error()) != JobStop::kCancelled || job_.number == 0)
     return ordered;
@@ -212,6 +250,7 @@ Status Job::before_commit() {
 }
 
 Status Job::commit(const std::function<Status(keystore::Update&)>& fill) {
+  job_.blocks = meter_.blocks();
   return commit_job(site_, job_, fill);
 }
 

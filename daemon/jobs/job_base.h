@@ -13,6 +13,7 @@
 #include "daemon/files/answers.h"
 #include "daemon/files/keep_going.h"
 #include "daemon/files/request.h"
+#include "daemon/jobs/block_meter.h"
 #include "daemon/jobs/job.h"
 
 namespace fugo::daemon {
@@ -97,6 +98,9 @@ class Job {
   [[nodiscard]] Status foresee();
   [[nodiscard]] Result<bool> approved();
   [[nodiscard]] Status hold(const std::string& reasons);
+  [[nodiscard]] Status choose_request_key();
+  [[nodiscard]] Status choose_quota(bool pinned);
+  [[nodiscard]] Status take_quota(keystore::LedgerState& state) const;
   [[nodiscard]] Status start();
   [[nodiscard]] Status take_up();
   void pin(const keystore::LedgerState& state);
@@ -105,10 +109,13 @@ class Job {
   [[nodiscard]] Result<JobReport> report();
 
   std::optional<keystore::JobRow> known_;  // this id's job, if it came before
-  std::uint64_t rejects_of_file_ = 0;      // without those that the ledger finds
-  std::uint64_t of_ledger_ = 0;            // those, if they were looked for before the work
-  RejectCounts foreseen_{};                // the same by reason
+  RowAllowance allowed_;
+  SecretBytes<32> request_key_;        // of request_hmac
+  std::uint64_t rejects_of_file_ = 0;  // without those that the ledger finds
+  std::uint64_t of_ledger_ = 0;        // those, if they were looked for before the work
+  RejectCounts foreseen_{};            // the same by reason
   JobReport report_;
+  BlockMeter meter_{site_.token()};
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "daemon/command/names.h"
+#include "daemon/jobs/block_meter.h"
 #include "daemon/jobs/merge_job.h"
 
 namespace fugo::daemon {
@@ -158,9 +159,16 @@ Status destroy_request(const std::filesystem::path& request) {
 Status end_job(engine::Site& site, const JobOptions& options, JobRow& job) {
   if (job.state == JobState::kAnswering) FUGO_TRY(publish_answers(answers_place(options, job)));
   if (!options.keep_going) FUGO_TRY(finish_merges(site, job));
+  FUGO_ASSIGN(const auto generations, site.ledger().generations());
   const auto note = [&](keystore::Update& update) {
+    auto details = counts_of(job);
+    details["blocks"] = blocks_document(job.blocks);
+    if (const auto blocks = unexplained_blocks(job, generations.size()); blocks != 0) {
+      details["unexplained_blocks"] = blocks;
+      update.state().unexplained_blocks += blocks;
+    }
     return update.append_journal(options.actor, std::string(job_kind_name(job.kind)) + ".done",
-                                 counts_of(job).dump());
+                                 details.dump());
   };
   if (job.state == JobState::kAnswering && job.own_request) {
     job.state = JobState::kAnswered;

@@ -29,7 +29,8 @@ Json entry_document(const keystore::JournalEntry& entry) {
   if (!details.is_object() || details.dump() != entry.details) details = entry.details;
   return {{"sequence", entry.sequence}, {"time", format_time(entry.time)},
           {"unix_time", entry.time},    {"operator", entry.operator_name},
-          {"order", entry.order},       {"act", entry.act},
+          {"order", entry.order},       {"role", entry.role},
+          {"account", entry.account},   {"act", entry.act},
           {"details", details},         {"previous", hex(entry.previous)},
           {"hash", hex(entry.hash)}};
 }
@@ -47,6 +48,8 @@ Result<keystore::JournalEntry> parse_entry_line(const std::string& line, const s
     document.at("unix_time").get_to(entry.time);
     document.at("operator").get_to(entry.operator_name);
     document.at("order").get_to(entry.order);
+    document.at("role").get_to(entry.role);
+    document.at("account").get_to(entry.account);
     document.at("act").get_to(entry.act);
     const Json& details = document.at("details");
     entry.details = details.is_string() ? details.get<std::string>() : details.dump();

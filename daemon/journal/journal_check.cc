@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/custodian_key.h"
+#include "daemon/jobs/block_meter.h"
 #include "daemon/journal/entry_line.h"
 
 namespace fugo::daemon {
@@ -115,6 +116,10 @@ Result<Checkpoint> checkpoint_now(const keystore::Ledger& ledger,
   FUGO_ASSIGN(const auto sha256, sha256_hex(text));
   checkpoint.extensions = {"time " + format_time(unix_now()), "digest " + digest,
                            "digest-without-times " + timeless, "configuration " + sha256};
+  const auto blocks = blocks_document(state.blocks);
+  for (const auto& [key, count] : blocks.items())
+    checkpoint.extensions.push_back(fmt::format("blocks {} {}", key, count.get<std::uint64_t>()));
+  checkpoint.extensions.push_back(fmt::format("unexplained-blocks {}", state.unexplained_blocks));
   return checkpoint;
 }
 

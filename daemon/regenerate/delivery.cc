@@ -22,7 +22,6 @@ Result<std::unique_ptr<Delivery>> Delivery::open(engine::Site& site,
     SurveyOptions options;
     options.rules = delivery->rules_;
     options.environment = site.ledger().header().environment;
-    options.hmac_key = &keys->request();
     options.spill_key = &keys->spill();
     options.temporary_directory = temporary_directory;
     FUGO_ASSIGN(file.survey, file.request->survey(options));

@@ -1,6 +1,7 @@
 // What a scrape reads from the token and the ledger.
 #include <array>
 
+#include "daemon/jobs/block_meter.h"
 #include "daemon/seeing/metric_families.h"
 #include "engine/symbol_count.h"
 #include "hsm/health.h"
@@ -81,6 +82,16 @@ Status collect_ledger(const keystore::Ledger& ledger, Families& families) {
   families.gauge("fugo_ledger_people", "People in the ledger.",
                  number(state.next_person - state.deleted_people));
   families.gauge("fugo_ledger_issuances", "Issuances in the ledger.", number(state.issuances));
+  const auto blocks = blocks_document(state.blocks);
+  for (const auto& [key, count] : blocks.items())
+    families.counter("fugo_key_blocks_total",
+                     "Blocks that symbol keys evaluated for jobs that were committed, ever.",
+                     number(count.get<std::uint64_t>()), {{"key", key}});
+  families.counter("fugo_unexplained_blocks_total",
+                   "Of them, those that no row of a request accounts for.",
+                   number(state.unexplained_blocks));
+  families.gauge("fugo_quota_rows_today", "Rows that requests of the newest day were let have.",
+                 number(state.quota_rows));
   families.gauge("fugo_ledger_merge_failing", "1 while the last merge of bulk files has failed.",
                  ledger.merge_warning() ? 1 : 0);
   families.gauge("fugo_ledger_segments", "Segments that were ever committed.",

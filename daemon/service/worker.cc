@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "daemon/jobs/job_control.h"
+#include "daemon/roles.h"
 #include "daemon/seeing/log.h"
 #include "daemon/service/folders.h"
 #include "daemon/service/placement.h"
@@ -44,7 +45,7 @@ Worker::Worker(const Settings& settings, StatusBoard& board, Metrics& metrics)
     : settings_(settings),
       board_(board),
       metrics_(metrics),
-      actor_{"fugod", {}},
+      actor_{"fugod", {}, std::string(kIssuing), account_of_process()},
       refusals_(settings.daemon, actor_),
       uses_(settings.link_usage, actor_),
       breaker_(std::chrono::seconds(settings.daemon.retry_first_seconds),

@@ -178,13 +178,11 @@ Status LedgerEraser::commit(keystore::JobRow& job, const keystore::Actor& actor)
   data.deleted_people = deleted_people_;
   FUGO_TRY(add_digests(data));
   FUGO_TRY(going());
-  data.journal.time = unix_now();
-  data.journal.operator_name = actor.operator_name;
-  data.journal.order = actor.order;
-  data.journal.act = "delete.commit";  // that it happened, and not who it was
-  data.journal.details =
+  // that it happened, and not who it was
+  data.journal = keystore::journal_entry(
+      actor, "delete.commit",
       nlohmann::json{{"request", job.id}, {"people", ids_.size()}, {"issuances", holdings_.size()}}
-          .dump();
+          .dump());
   FUGO_TRY(site_.ledger().commit_deletion(data));
   found_ = false;
   return {};

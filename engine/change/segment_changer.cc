@@ -276,18 +276,16 @@ void Changer::count(const keystore::Actor& actor, keystore::SegmentData& data) c
   data.job.count_existing += joined;
   data.job.count_new += data.row.issuances_new;
   data.job.count_rejected += results.size() - changed - joined;
-  data.journal.time = unix_now();
-  data.journal.operator_name = actor.operator_name;
-  data.journal.order = actor.order;
-  data.journal.act = "change.segment";
-  data.journal.details = nlohmann::json{{"request", data.job.id},
-                                        {"segment", data.row.number},
-                                        {"rows", data.row.rows},
-                                        {"changed", changed},
-                                        {"joined", joined},
-                                        {"new", data.row.issuances_new},
-                                        {"rejected", results.size() - changed - joined}}
-                             .dump();
+  data.journal =
+      keystore::journal_entry(actor, "change.segment",
+                              nlohmann::json{{"request", data.job.id},
+                                             {"segment", data.row.number},
+                                             {"rows", data.row.rows},
+                                             {"changed", changed},
+                                             {"joined", joined},
+                                             {"new", data.row.issuances_new},
+                                             {"rejected", results.size() - changed - joined}}
+                                  .dump());
 }
 
 // Codes is a set of resident codes in secret memory: open addressing, a code plus one in a slot.

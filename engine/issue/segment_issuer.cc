@@ -275,15 +275,14 @@ void SegmentIssuer::count(const IssueRows& rows, const keystore::Actor& actor,
   data.job.count_existing += existing;
   data.job.count_rejected += superseded;
   data.job.people_new += data.row.people_new;
-  data.journal.time = unix_now();
-  data.journal.operator_name = actor.operator_name;
-  data.journal.order = actor.order;
-  data.journal.act = "issue.segment";
-  data.journal.details =
-      nlohmann::json{{"request", data.job.id}, {"segment", data.row.number},
-                     {"rows", data.row.rows},  {"new", data.row.issuances_new},
-                     {"existing", existing},   {"people_new", data.row.people_new}}
-          .dump();
+  data.journal = keystore::journal_entry(actor, "issue.segment",
+                                         nlohmann::json{{"request", data.job.id},
+                                                        {"segment", data.row.number},
+                                                        {"rows", data.row.rows},
+                                                        {"new", data.row.issuances_new},
+                                                        {"existing", existing},
+                                                        {"people_new", data.row.people_new}}
+                                             .dump());
 }
 
 }  // namespace fugo::engine

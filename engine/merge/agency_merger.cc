@@ -227,17 +227,13 @@ void Merger::count(const keystore::Actor& actor, keystore::SegmentData& data) co
   if (data.job.first_segment == kNoSegment) data.job.first_segment = data.row.number;
   data.job.count_new += issued_.size();
   data.job.count_existing += superseded_.size();
-  data.journal.time = unix_now();
-  data.journal.operator_name = actor.operator_name;
-  data.journal.order = actor.order;
-  data.journal.act = "merge.segment";
-  data.journal.details = nlohmann::json{
-      {"request", data.job.id},
-      {"segment", data.row.number},
-      {"rows", data.row.rows},
-      {"new", issued_.size()},
-      {"superseded",
-       superseded_.size()}}.dump();
+  data.journal = keystore::journal_entry(actor, "merge.segment",
+                                         nlohmann::json{{"request", data.job.id},
+                                                        {"segment", data.row.number},
+                                                        {"rows", data.row.rows},
+                                                        {"new", issued_.size()},
+                                                        {"superseded", superseded_.size()}}
+                                             .dump());
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ std::string verdict(const std::string& row, Accepted& found) {
   return "";
 }
 
-Reference read_slowly(const std::string& rows) {
+Reference read_slowly(const std::string& rows, std::uint64_t quota = keystore::kNoQuota) {
   Reference reference;
   std::istringstream lines(rows);
   std::string row;
@@ -58,6 +58,7 @@ Reference read_slowly(const std::string& rows) {
     std::string reason = verdict(row, found);
     if (reason.empty() && !seen.emplace(found.agency, found.number).second)
       reason = found.number + ",duplicate_processing_number";
+    if (reason.empty() && line - 3 >= quota) reason = found.number + ",quota_exceeded";
     found.line = line;
     if (reason.empty())
       reference.accepted.push_back(found);
@@ -117,7 +118,7 @@ class SurveyProperty : public ::testing::Test {
     ASSERT_TRUE(request);
     auto survey = (*request)->survey(around.options);
     ASSERT_TRUE(survey) << survey.error().message();
-    const Reference expected = read_slowly(rows);
+    const Reference expected = read_slowly(rows, around.options.row_quota);
     // What a wrong processing number shows is a matter of the corpus; here it is left out.
     const auto plain = [](const std::string& text) {
       return std::regex_replace(text, std::regex(",[^,\n]*,bad_processing"), ",,bad_processing");
@@ -152,6 +153,16 @@ TEST_F(SurveyProperty, AgreesWithTheReferenceOnRandomFiles) {
     around.options.threads = 1 + seed % 4;
     const std::size_t count = 1 + seed * 7;
     compare(RandomFile(seed).rows(count, 1 + seed * 20, seed % 2 == 0, 30), count);
+  }
+}
+
+TEST_F(SurveyProperty, RowsBeyondTheQuotaAreRejectedLast) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    around.options.piece_in_bytes = seed % 2 == 0 ? 300 : 1U << 20U;
+    const std::size_t count = 20 + seed * 11;
+    around.options.row_quota = seed * seed % (count + 10);
+    compare(RandomFile(seed).rows(count, 1 + seed * 20, seed % 3 == 0, 30), count);
   }
 }
 

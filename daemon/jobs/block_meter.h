@@ -1,0 +1,38 @@
+// Metering: how many blocks each symbol key evaluated for a job.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "hsm/token.h"
+#include "keystore/key_blocks.h"
+
+namespace fugo::daemon {
+
+// BlockMeter adds what a token evaluated since the meter was made to what a job's row says already.
+// One job is worked on at a time, so all of it is the job's. What a process evaluated after its
+// last commit, and died, is not in any row: the metrics of that process had it.
+class BlockMeter {
+ public:
+  explicit BlockMeter(const hsm::Token& token);
+  // begin names what earlier processes committed for the job.
+  void begin(const keystore::KeyBlocks& before) { before_ = before; }
+  // blocks is the job's count as it is now.
+  [[nodiscard]] keystore::KeyBlocks blocks() const;
+
+ private:
+  const hsm::Token& token_;
+  keystore::BlockCounts at_start_;
+  keystore::KeyBlocks before_;
+};
+
+// evaluated_blocks is what a token evaluated since it was opened.
+[[nodiscard]] keystore::BlockCounts evaluated_blocks(const hsm::Token& token);
+
+// blocks_document gives counts by key: {"linkage-v1": 4000, ...}, for summaries and the journal.
+[[nodiscard]] nlohmann::json blocks_document(const keystore::KeyBlocks& blocks);
+
+// unexplained_blocks is by how much a job's linkage keys evaluated more than its rows can account
+// for, when people start from so many generations: what honest work never has.
+[[nodiscard]] std::uint64_t unexplained_blocks(const keystore::JobRow& job, std::size_t starts);
+
+}  // namespace fugo::daemon

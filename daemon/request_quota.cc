@@ -1,0 +1,30 @@
+#include "daemon/request_quota.h"
+
+#include <algorithm>
+
+#include "base/calendar.h"
+
+namespace fugo::daemon {
+
+Result<RowAllowance> row_allowance(const RequestQuota& quota, const keystore::LedgerState& state,
+                                   std::int64_t now) {
+  RowAllowance allowed;
+  FUGO_ASSIGN(const auto calendar, Calendar::of(quota.time_zone));
+  allowed.day = static_cast<std::uint32_t>(calendar.day(now));
+  if (quota.rows_per_request != 0) allowed.rows = quota.rows_per_request;
+  if (quota.rows_per_day == 0) return allowed;
+  // A clock a little behind must not give a day's quota twice.
+  const std::uint64_t used = state.quota_day >= allowed.day ? state.quota_rows : 0;
+  allowed.rows = std::min(allowed.rows, quota.rows_per_day - std::min(used, quota.rows_per_day));
+  return allowed;
+}
+
+void take_rows(keystore::LedgerState& state, std::uint32_t day, std::uint64_t rows) {
+  if (state.quota_day < day) {
+    state.quota_day = day;
+    state.quota_rows = 0;
+  }
+  state.quota_rows += rows;
+}
+
+}  // namespace fugo::daemon

@@ -1,0 +1,60 @@
+// A clock that ran backwards: what has to be journaled is refused, until somebody answers for it.
+#include <gtest/gtest.h>
+
+#include "tests/daemon/jobs/kind_requests.h"
+
+namespace fugo::test {
+namespace {
+
+// at runs a command whose clock is off by so much ("+2h").
+CommandResult at(const TestSite& site, const std::string& offset,
+                 const std::vector<std::string>& arguments) {
+  RunOptions options;
+  options.environment = {{"LD_PRELOAD", FUGO_LIBFAKETIME}, {"FAKETIME", offset}};
+  return site.run(arguments, options);
+}
+
+CommandResult issue_one(const TestSite& site, const std::string& id, std::size_t resident) {
+  return run_kind(site, id, "issue", request_text(id, {{"1", "131016", resident_code(resident)}}));
+}
+
+TEST(Clock, BehindTheJournalStopsWhatIsJournaled) {
+  const TestSite site;
+  ASSERT_EQ(issue_one(site, "J1", 1).exit_code, 0);
+  ASSERT_EQ(at(site, "+2h", {"agency", "suspend", "011002"}).exit_code, 0);
+  const auto digest = digest_of(site);
+  for (const auto& refused : {issue_one(site, "J2", 2), site.run({"agency", "suspend", "472018"}),
+                              site.run({"freeze", "link", "--reason", "a drill"})}) {
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_NE(refused.err.find("the clock ran backwards"), std::string::npos) << refused.err;
+  }
+  EXPECT_EQ(digest_of(site), digest);
+  // Reading goes on.
+  EXPECT_EQ(site.run({"status"}).exit_code, 0);
+  EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+
+  const auto accepted =
+      site.run({"--operator", "suzuki", "journal", "accept-clock", "--reason", "NTP was wrong"});
+  EXPECT_EQ(accepted.exit_code, 0) << accepted.err;
+  EXPECT_EQ(issue_one(site, "J2", 2).exit_code, 0);
+  const auto verified = site.run({"verify"});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err << verified.out;
+  EXPECT_NE(site.run({"journal", "show"}).out.find("suzuki clock.accept"), std::string::npos);
+  EXPECT_EQ(site.run({"journal", "accept-clock", "--reason", "again"}).exit_code, 1);
+}
+
+TEST(Clock, BehindByALittleIsTheTimeOfTheLastEntry) {
+  const TestSite site;
+  ASSERT_EQ(issue_one(site, "J1", 1).exit_code, 0);
+  ASSERT_EQ(at(site, "-30", {"agency", "suspend", "011002"}).exit_code, 0);
+  const auto entries = site.run({"--json", "journal", "show"}).json()["entries"];
+  std::int64_t before = 0;
+  for (const auto& entry : entries) {
+    EXPECT_LE(before, entry["unix_time"].get<std::int64_t>());
+    before = entry["unix_time"];
+  }
+  EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+}
+
+}  // namespace
+}  // namespace fugo::test

@@ -59,7 +59,7 @@ class KeyCreator {
  private:
   // begin commits the names. Every token is tried before: an approval is used by this.
   Status begin(KeyAdministration& administration) {
-    FUGO_TRY(try_tokens(administration));
+    FUGO_TRY(administration.try_tokens());
     FUGO_ASSIGN(const auto site,
                 open_ledger(settings_, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
     FUGO_ASSIGN(const auto registry, read_key_registry(*site.ledger));
@@ -74,13 +74,6 @@ class KeyCreator {
     details.update(approval_);
     FUGO_TRY(update->append_journal(wanted_.actor, "keys.create.start", details.dump()));
     return update->commit();
-  }
-
-  Status try_tokens(KeyAdministration& administration) {
-    FUGO_ASSIGN(const auto visits, administration.remove({}));
-    for (const auto& visit : visits)
-      if (visit.error) return tl::unexpected<Error>(*visit.error);
-    return {};
   }
 
   // enter commits what the ceremony made. Whatever was dead is out of all tokens now.

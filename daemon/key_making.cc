@@ -200,6 +200,13 @@ Status KeyAdministration::remove_remains(const std::vector<KeyName>& names) {
   return {};
 }
 
+Status KeyAdministration::try_tokens() {
+  FUGO_ASSIGN(const auto visits, visit_all({}));
+  for (const auto& visit : visits)
+    if (visit.error) return tl::unexpected<Error>(*visit.error);
+  return {};
+}
+
 Result<MadeKeys> KeyAdministration::make(const std::vector<KeyName>& names, const std::string& name,
                                          const std::vector<KeyName>& remains) {
   FUGO_TRY(check_can_make());
@@ -231,6 +238,7 @@ Result<std::vector<TokenVisit>> KeyAdministration::remove(const std::vector<KeyN
 
 Status KeyAdministration::take_back(const std::vector<KeyName>& names, const std::string& name) {
   if (names.empty()) return {};
+  FUGO_TRY(check_can_make());
   FUGO_TRY(check_states(*settings_, names, [](KeyState s) { return s == KeyState::kMaking; }));
   FUGO_ASSIGN(const auto visits, visit_all(names));
   for (const auto& visit : visits)

@@ -68,6 +68,9 @@ class KeyAdministration {
   // officer's PIN file, the recovery key.
   [[nodiscard]] Status check_can_make() const;
 
+  // try_tokens is the first error of a configured token that cannot be administered.
+  [[nodiscard]] Status try_tokens();
+
   // make runs a ceremony that leaves the keys in the issuing, the linking and the standby token and
   // writes recovery-package-NAME.json for the site's recovery key. Before it, what ceremonies that
   // died have left of these names and of `remains` is removed, and a package of exactly these names
@@ -82,7 +85,8 @@ class KeyAdministration {
   [[nodiscard]] Result<std::vector<TokenVisit>> remove(const std::vector<hsm::KeyName>& names);
 
   // take_back removes what a ceremony of these names has left that came to no end, with its
-  // package. The first error of a token; kRefused when the registry has one of the names other than
+  // package. The first error of a token; kUsage when not every token is configured, since the keys
+  // may be in each; kRefused when the registry has one of the names other than
   // in state kMaking.
   [[nodiscard]] Status take_back(const std::vector<hsm::KeyName>& names, const std::string& name);
 

@@ -155,6 +155,8 @@ class Rekeyer {
   }
 
   Status check_same(const LedgerState& now) const {
+    if (now.open_job != 0)
+      return fail(ErrorCode::kStale, "a job began meanwhile", kWhere, "it is waited for");
     FUGO_TRY(check_may(now));
     const LedgerState& then = before_.state;
     if (now.next_person == then.next_person && now.next_segment == then.next_segment &&

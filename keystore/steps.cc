@@ -84,6 +84,8 @@ bool is_same_key(const KeyRow& stored, const KeyRow& row) {
 
 }  // namespace
 
+const char* key_state_word(KeyState state) { return word(kKeyWords, state); }
+
 Status check_key_step(const std::optional<KeyRow>& stored, const KeyRow& key, bool first) {
   const std::string name = "the key " + key.label;
   if (!stored) {

@@ -13,6 +13,9 @@ namespace fugo::keystore {
 [[nodiscard]] Status check_key_step(const std::optional<KeyRow>& stored, const KeyRow& key,
                                     bool first);
 
+// key_state_word is a state as messages and the journal have it: "active".
+[[nodiscard]] const char* key_state_word(KeyState state);
+
 // check_generation_step and check_run_step are those of put_generation and put_run.
 [[nodiscard]] Status check_generation_step(const std::optional<GenerationRow>& stored,
                                            const GenerationRow& row);

@@ -257,7 +257,7 @@ struct RunTally {
 // RunRow is one regeneration: its plan, how far it is, and what it came to.
 struct RunRow {
   RunNumber number = 0;
-  std::string id;  // "R" and the number, at least four digits: "R0001"
+  std::string id;  // "R" and the number, at least four digits: "R+0001"
   RunState state = RunState::kPlanning;
   std::uint8_t what = 0;            // kRun... bits
   AgencyNumber agency = 0;          // with kRunAgency: this one's parameter only; 0: all

@@ -26,7 +26,7 @@ bool is_in_use(GenerationState state) {
   return state == GenerationState::kActive || state == GenerationState::kAccepting;
 }
 
-std::string run_id(RunNumber number) { return fmt::format("R{:04}", number); }
+std::string run_id(RunNumber number) { return fmt::format("R+{:04}", number); }
 
 // still_to_do: states of a job that holds the ledger until it is answered.
 bool still_to_do(JobState state) {

@@ -28,7 +28,7 @@ struct RegenerateArguments {
   std::string request;  // approved by custodians
   std::vector<std::string> approvals;
   std::vector<std::string> codes;
-  bool reject_old = false, without_acks = false;
+  bool reject_old = false, without_acks = false, take_back = false;
 };
 
 Result<std::uint8_t> parse_what(const std::string& text) {
@@ -89,7 +89,7 @@ Result<Outcome> plan(Context& context, const RegenerateArguments& given) {
   wish.actor = actor;
   FUGO_ASSIGN(const auto planned,
               make_plan(settings, wish, {given.request, given.approvals}, context.applied));
-  const auto estimate = estimate_of(planned);
+  const auto estimate = estimate_of(planned, ledger_bytes(settings.ledger_directory));
   Outcome outcome;
   outcome.document = document_of(planned);
   outcome.document["seconds"] = estimate.seconds;
@@ -97,7 +97,7 @@ Result<Outcome> plan(Context& context, const RegenerateArguments& given) {
   outcome.text = fmt::format(
       "{}: {} anew, from symbol version {} to {}\n"
       "{} people, {} symbols of {} agencies, {} record symbols\n"
-      "about {} of work, and {} of space while both generations stand\n"
+      "about {} of work in all, and {} of space at most beside what the ledger has now\n"
       "next: fugo regenerate run {} --out DIR\n",
       planned.id, engine::what_names(planned.what), planned.from, planned.to,
       grouped(planned.planned_people), grouped(planned.planned_symbols),
@@ -209,6 +209,12 @@ Result<Outcome> abort_it(Context& context, const RegenerateArguments& given) {
   return describe(*run, fmt::format("{} is aborted: as if it had never been\n", run->id));
 }
 
+Outcome ack_taken_back(const keystore::RunRow& run, const std::string& agency) {
+  return {{{"run", run.id}, {"agency", agency}, {"acknowledged", false}},
+          fmt::format("{} is waited for again; its file is made again by fugo regenerate run {}\n",
+                      agency, run.id)};
+}
+
 Result<Outcome> ack(Context& context, const RegenerateArguments& given) {
   context.applied = "nothing was applied";
   FUGO_ASSIGN(const auto actor, context.actor());
@@ -216,6 +222,10 @@ Result<Outcome> ack(Context& context, const RegenerateArguments& given) {
   FUGO_ASSIGN(const auto role, any_role(settings));
   FUGO_ASSIGN(const auto site, open_site(settings, role, keystore::Access::kAppend));
   FUGO_ASSIGN(const auto run, engine::find_run(site->ledger(), given.run));
+  if (given.take_back) {
+    FUGO_TRY(engine::take_back_ack(site->ledger(), run, given.agency, actor));
+    return ack_taken_back(run, given.agency);
+  }
   FUGO_ASSIGN(const bool fresh,
               engine::acknowledge_mapping(site->ledger(), run, given.agency, actor));
   context.applied = "it is noted; run it again to destroy the agency's mapping file";
@@ -324,7 +334,11 @@ void add_regenerate(CLI::App& app, Context& context) {
   };
   const auto about_run = [&](const char* name, const char* about, Act act) {
     auto* command = offer(name, about, act);
-    command->add_option("RUN", given->run, "Id of the run, as plan printed it")->required();
+    command->add_option("RUN", given->run, "Id of the run, as plan printed it")
+        ->required()
+        ->check([](const std::string& id) {
+          return id.empty() ? std::string("RUN: must not be empty") : std::string();
+        });
     return command;
   };
   auto* planning = offer("plan", "Say what is made anew, and make the keys for it", plan);
@@ -343,9 +357,10 @@ void add_regenerate(CLI::App& app, Context& context) {
                       "Of a rebase: a file with resident codes, in the form of an issue request");
   about_run("commit", "Make the new generation the active one", commit_it)
       ->add_flag("--reject-old", given->reject_old, "Old symbols are not accepted any more");
-  about_run("ack", "An agency has taken its mapping over", ack)
-      ->add_option("--agency", given->agency, "Code of the agency")
-      ->required();
+  auto* acknowledging = about_run("ack", "An agency has taken its mapping over", ack);
+  acknowledging->add_option("--agency", given->agency, "Code of the agency")->required();
+  acknowledging->add_flag("--take-back", given->take_back,
+                          "It has not: the acknowledgement was a mistake");
   about_run("finish", "End the acceptance of old symbols, and retire the old keys", finish_it)
       ->add_flag("--without-acks", given->without_acks, "Do not wait for agencies");
   about_run("abort", "Before the commit: as if it had never been", abort_it);

@@ -38,8 +38,9 @@ Status check_may_finish(const keystore::Ledger& ledger, RunRow& run, bool withou
 
 // The old generation ends between two jobs, as it began to: never within one.
 Status try_small(engine::Site& site, RunRow& run, const RunOptions& options) {
-  FUGO_TRY(engine::hold_issuing(site.ledger(), run, "finished", options.actor, watch_for(options))
-               .map([](auto&&) {}));
+  FUGO_TRY(
+      engine::hold_issuing(site.ledger(), run, "finished", options.actor, watch_for(site, options))
+          .map([](auto&&) {}));
   FUGO_ASSIGN(const auto old, engine::count_old_symbols(site, run));
   FUGO_ASSIGN(auto update, site.ledger().begin());
   if (update->state().open_job != 0)
@@ -79,8 +80,9 @@ Result<keystore::RekeyData> rekey_data(engine::Site& site, const RunRow& run) {
 
 Status try_rekey(engine::Site& site, keystore::Staging& staging, RunRow& run,
                  const RunOptions& options) {
-  FUGO_TRY(engine::hold_issuing(site.ledger(), run, "finished", options.actor, watch_for(options))
-               .map([](auto&&) {}));
+  FUGO_TRY(
+      engine::hold_issuing(site.ledger(), run, "finished", options.actor, watch_for(site, options))
+          .map([](auto&&) {}));
   FUGO_ASSIGN(const auto old, engine::count_old_symbols(site, run));
   FUGO_ASSIGN(auto data, rekey_data(site, run));
   RunRow after = run;
@@ -121,7 +123,8 @@ Status finish(engine::Site& site, RunRow& run, bool without_acks, const RunOptio
     FUGO_TRY(engine::needs_rekey(run) ? site.reopen() : site.reload());
     FUGO_ASSIGN(staging, keystore::Staging::open(site.ledger()));
   }
-  if (!run.statement.empty()) return {};
+  std::error_code ignored;
+  if (!run.statement.empty() && std::filesystem::exists(run.statement, ignored)) return {};
   // What the statement says is gone must be gone, whatever died on the way here.
   if (engine::needs_rekey(run)) FUGO_TRY(staging->remove_leftovers(options.patience));
   return write_run_statement(site, run);

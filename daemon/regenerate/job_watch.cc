@@ -34,8 +34,9 @@ Status JobWatch::look(const keystore::JobRow& job) {
     moved_ = Clock::now();
     last_ = job;
   }
+  if (job.cancelled && options_.give_up && !somebody_writes()) return options_.give_up(job);
   const std::string give_up = ", or give it up by fugo jobs cancel " + job.id;
-  if (job.kind == keystore::JobKind::kMerge)
+  if (job.kind == keystore::JobKind::kMerge && job.state == keystore::JobState::kRunning)
     return unfinished(job, ": a merger of agencies waits until the regeneration is over",
                       "abort the run, or give the merger up by fugo jobs cancel " + job.id);
   if (job.paused)

@@ -20,6 +20,8 @@ class JobWatch {
     std::function<void()> wake;    // tells the daemon to look at the ledger; may be empty
     // is told that `job` is waited for; its error ends the wait. May be empty.
     std::function<Status(const keystore::JobRow& job)> tell;
+    // gives up a job that an operator cancelled and nobody works on. May be empty.
+    std::function<Status(keystore::JobRow job)> give_up = {};
   };
   explicit JobWatch(Options options) : options_(std::move(options)) {}
 

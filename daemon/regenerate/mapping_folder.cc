@@ -31,9 +31,8 @@ Status write_pair(const engine::MappedPair& pair, AnswerFile& file) {
   return {};
 }
 
-std::string aliases_id(const keystore::RunRow& run) { return "run+" + run.id; }
 fs::path aliases_path(const keystore::RunRow& run, const fs::path& records) {
-  return records / (aliases_id(run) + ".csv");
+  return records / (run.id + ".csv");
 }
 
 fs::path temporary(const fs::path& path) {
@@ -74,6 +73,10 @@ fs::path MappingFolder::path() const {
 fs::path MappingFolder::file_of(keystore::AgencyNumber agency) const {
   if (agency == 0) return aliases_path(run_, records_);
   return path() / (codes_.at(agency) + ".csv");
+}
+
+void MappingFolder::keep_counts(const std::vector<keystore::RunAgencyRow>& rows) {
+  for (const auto& row : rows) kept_[row.agency] = row;
 }
 
 bool MappingFolder::holds(const keystore::RunAgencyRow& row) const {
@@ -118,6 +121,7 @@ Status MappingFolder::end(OpenFile& open, const engine::MappingPart& part,
   row.agency = part.agency;
   row.symbols = part.total;
   row.deleted_people = deleted_people;
+  if (const auto kept = kept_.find(part.agency); kept != kept_.end()) row = kept->second;
   FUGO_ASSIGN(row.sha256, open.file.finish());
   FUGO_TRY(open.file.sync());
   const fs::path written = temporary(open.final_path);
@@ -163,9 +167,8 @@ Status MappingFolder::publish(const keystore::RunRow& run) {
   std::map<std::string, std::uint64_t> symbols;
   for (const auto& row : rows) {
     if (row.symbols == 0) continue;
-    notes.push_back(
-        {row.agency == 0 ? records_name(aliases_id(run)) : codes_.at(row.agency) + ".csv",
-         row.symbols, row.sha256});
+    notes.push_back({row.agency == 0 ? records_name(run.id) : codes_.at(row.agency) + ".csv",
+                     row.symbols, row.sha256});
     if (row.agency != 0) symbols[codes_.at(row.agency)] = row.symbols;
   }
   for (const auto& [code, count] : symbols) agencies[code] = {{"symbols", count}};

@@ -14,8 +14,8 @@
 
 namespace fugo::daemon {
 
-// MappingFolder writes DIR/<run>/<agency_code>.csv, and for record symbols RECORDS/run+<run>.csv: a
-// name that no request's file has, since no request's id has a plus sign in it. Until
+// MappingFolder writes DIR/<run>/<agency_code>.csv, and for record symbols RECORDS/<run>.csv: names
+// that no request has, since a run's id has a plus sign in it and no request's has. Until
 // publish() the folder is DIR/.<run>.tmp/; afterwards single files are replaced in place. Each file
 // is synced and renamed before the ledger says that it is there. take() is thread-safe.
 class MappingFolder {
@@ -23,6 +23,9 @@ class MappingFolder {
   // open makes the folder unless it is there, under either name.
   [[nodiscard]] static Result<std::unique_ptr<MappingFolder>> open(
       engine::Site& site, const keystore::RunRow& run, const std::filesystem::path& records);
+
+  // keep_counts: the rows of files that are made again keep the counts that they have.
+  void keep_counts(const std::vector<keystore::RunAgencyRow>& rows);
 
   // holds tells whether the file that a row of the ledger tells of is there.
   [[nodiscard]] bool holds(const keystore::RunAgencyRow& row) const;
@@ -55,6 +58,7 @@ class MappingFolder {
   const keystore::RunRow run_;
   const std::filesystem::path directory_, records_;
   std::map<keystore::AgencyNumber, std::string> codes_;
+  std::map<keystore::AgencyNumber, keystore::RunAgencyRow> kept_;
   std::mutex mutex_;
   // Guarded by mutex_.
   std::map<keystore::AgencyNumber, OpenFile> open_;  // between parts

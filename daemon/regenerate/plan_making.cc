@@ -8,6 +8,7 @@
 #include "daemon/approvals.h"
 #include "daemon/key_making.h"
 #include "daemon/site_access.h"
+#include "engine/regenerate/run_steps.h"
 
 namespace fugo::daemon {
 namespace {
@@ -64,11 +65,12 @@ Result<std::optional<RunRow>> take_back_broken_plan(const Settings& settings,
 }
 
 // The keys that are to be made are approved before anything of the plan is committed.
-Result<engine::RunPlan> begin(const Settings& settings, engine::RunWish wish,
-                              const PlanApproval& approval) {
+Result<engine::RunPlan> begin(const Settings& settings, const KeyAdministration& administration,
+                              engine::RunWish wish, const PlanApproval& approval) {
   FUGO_ASSIGN(const auto opened,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
   wish.approve = [&](const std::vector<hsm::KeyName>& names) -> Result<std::string> {
+    if (!names.empty()) FUGO_TRY(administration.check_can_make());
     KeyAct act{"keys.create", {}};
     for (const auto& name : names) act.keys.push_back(created_key(hsm::key_label(name)));
     FUGO_ASSIGN(const auto details, check_approvals(settings, *opened.ledger, act,
@@ -84,7 +86,8 @@ Result<RunRow> make_plan(const Settings& settings, const engine::RunWish& wish,
                          const PlanApproval& approval, std::string& applied) {
   FUGO_ASSIGN(auto administration, KeyAdministration::open(settings));
   FUGO_TRY(take_back_broken_plan(settings, administration, {}, wish.actor).map([](auto&&) {}));
-  FUGO_ASSIGN(auto plan, begin(settings, wish, approval));
+  FUGO_TRY(administration.try_tokens());  // before an approval is used
+  FUGO_ASSIGN(auto plan, begin(settings, administration, wish, approval));
   applied = approval.request.empty()
                 ? "the plan was begun: planning again takes it back first"
                 : "the plan was begun, and its approval is used up: planning again takes it back "
@@ -109,14 +112,32 @@ Result<std::optional<RunRow>> abort_broken_plan(const Settings& settings, const 
   return take_back_broken_plan(settings, administration, id, actor);
 }
 
-RunEstimate estimate_of(const RunRow& run) {
+std::uint64_t ledger_bytes(const std::filesystem::path& ledger) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(ledger, error)) {
+    const auto size = entry.is_regular_file(error) ? entry.file_size(error) : 0;
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
+RunEstimate estimate_of(const RunRow& run, std::uint64_t ledger_bytes) {
   constexpr double kPeopleASecond = 2e6, kSymbolsASecond = 3e6;
+  constexpr double kBytesASecond = 8e7;  // of the ledger, read and written anew with all checks
   constexpr std::uint64_t kPersonBytes = 66, kPairBytes = 56;
   const std::uint64_t pairs = run.planned_symbols + run.planned_records;
   const std::uint64_t people = run.planned_people;
-  return {
-      static_cast<double>(people) / kPeopleASecond + static_cast<double>(pairs) / kSymbolsASecond,
-      people * kPersonBytes + pairs * kPairBytes};
+  RunEstimate estimate;
+  estimate.bytes = people * kPersonBytes + pairs * kPairBytes;
+  estimate.seconds =
+      static_cast<double>(people) / kPeopleASecond + static_cast<double>(pairs) / kSymbolsASecond;
+  if (!engine::needs_rekey(run)) return estimate;
+  // At the finish everything that stays is there twice.
+  const std::uint64_t twice = ledger_bytes + people * kPersonBytes;
+  estimate.bytes += twice;
+  estimate.seconds += static_cast<double>(twice) / kBytesASecond;
+  return estimate;
 }
 
 }  // namespace fugo::daemon

@@ -40,6 +40,9 @@ struct RunEstimate {
   double seconds = 0;
   std::uint64_t bytes = 0;  // beyond what the ledger takes before
 };
-[[nodiscard]] RunEstimate estimate_of(const keystore::RunRow& run);
+// estimate_of is for run, commit and finish together; the space is that of the peak, mapping files
+// included. `ledger_bytes` is what the ledger takes now.
+[[nodiscard]] RunEstimate estimate_of(const keystore::RunRow& run, std::uint64_t ledger_bytes);
+[[nodiscard]] std::uint64_t ledger_bytes(const std::filesystem::path& ledger);
 
 }  // namespace fugo::daemon

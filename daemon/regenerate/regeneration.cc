@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "daemon/jobs/job_control.h"
 #include "daemon/regenerate/delivery.h"
 #include "daemon/regenerate/job_watch.h"
 #include "daemon/regenerate/mapping_folder.h"
@@ -14,6 +15,7 @@
 #include "engine/regenerate/mapper.h"
 #include "engine/regenerate/run_steps.h"
 #include "keystore/staging.h"
+#include "keystore/writer_lock.h"
 
 namespace fugo::daemon {
 namespace {
@@ -35,6 +37,39 @@ class Maker {
       : site_(site), staging_(staging), run_(run), options_(options) {}
 
   Status make() {
+    FUGO_TRY(find_generations());
+    if (to_.linkage_generation == to_.number) FUGO_TRY(make_people());
+    return make_mappings();
+  }
+
+  // make_lost_files makes again what the ledger has made and nobody has acknowledged, but is not
+  // there. After the commit: what came since has no old symbol, and who was deleted has none now.
+  Status make_lost_files() {
+    FUGO_TRY(find_generations());
+    FUGO_ASSIGN(const auto folder, MappingFolder::open(site_, run_, options_.records));
+    FUGO_ASSIGN(const auto rows, site_.ledger().run_agencies(run_.number));
+    folder->keep_counts(rows);
+    FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
+    engine::Mapper mapper(site_, snapshot, from_, to_, options_.most_pairs);
+    mapper.up_to(run_.last_segment, to_.linkage_generation == to_.number
+                                        ? static_cast<keystore::PersonId>(run_.people_done)
+                                        : snapshot->people());
+    std::vector<engine::MappingWish> wishes;
+    for (const auto& row : rows) {
+      if (row.symbols == 0 || row.acknowledged != 0 || folder->holds(row)) continue;
+      FUGO_ASSIGN(const auto pairs, mapper.count_pairs(row.agency));
+      if (pairs != 0) wishes.push_back({row.agency, pairs});
+    }
+    std::uint64_t done = 0;
+    FUGO_TRY(mapper.map(
+        wishes, [&](const engine::MappingPart& part) { return folder->take(part, 0); },
+        [&](std::uint64_t pairs) { return tell(options_, "symbols", done += pairs, 0); }));
+    FUGO_TRY(folder->settle());
+    return folder->publish(run_);
+  }
+
+ private:
+  Status find_generations() {
     FUGO_ASSIGN(const auto state, site_.ledger().state());
     if (state.registry_version != site_.registry_version()) FUGO_TRY(site_.reload());
     FUGO_ASSIGN(const auto generations, site_.ledger().generations());
@@ -44,14 +79,13 @@ class Maker {
       return fail(ErrorCode::kDamaged, "a run's generation is missing", kWhere);
     from_ = *from;
     to_ = *to;
-    if (to_.linkage_generation == to_.number) FUGO_TRY(make_people());
-    return make_mappings();
+    return {};
   }
 
- private:
   Status make_people() {
     FUGO_ASSIGN(const auto chainer, engine::Chainer::create(site_, staging_, to_));
-    if (!options_.codes.empty()) FUGO_TRY(rebase(*chainer));
+    // Once: who comes while the delivery is read is chained, or a busy site would never end it.
+    if (!options_.codes.empty() && !std::exchange(rebased_, true)) FUGO_TRY(rebase(*chainer));
     FUGO_TRY(chainer->run(run_, [this](std::uint64_t done, std::uint64_t total) {
       return tell(options_, "people", done, total);
     }));
@@ -148,6 +182,7 @@ class Maker {
   const RunOptions& options_;
   keystore::GenerationRow from_, to_;
   keystore::PersonId deleted_people_ = 0;
+  bool rebased_ = false;
 };
 
 // Notes that the run has come to a state, with what it has made.
@@ -173,7 +208,8 @@ Status check_codes(const RunRow& run, const RunOptions& options) {
   const bool rebases = (run.what & keystore::kRunRebase) != 0;
   if (!rebases && !options.codes.empty())
     return fail(ErrorCode::kUsage, run.id + " is no rebase: it needs no resident codes", "--codes");
-  if (rebases && options.codes.empty() && run.state != RunState::kReady)
+  if (rebases && options.codes.empty() && run.state != RunState::kReady &&
+      run.state != RunState::kCommitted)
     return fail(ErrorCode::kUsage, run.id + " needs the files with all resident codes", "--codes",
                 "give each of them, also when going on after a crash");
   return {};
@@ -183,8 +219,13 @@ Status check_may_run(const RunRow& run, const std::filesystem::path& output) {
   if (run.state == RunState::kPlanning)
     return fail(ErrorCode::kRefused, "the plan of " + run.id + " was broken off", kWhere,
                 "plan again: what it left is taken away then");
+  if (run.state == RunState::kCommitted && run.reject_old)
+    return fail(
+        ErrorCode::kRefused,
+        run.id + " was committed with its old symbols rejected: no mapping is made any more",
+        kWhere, "a file that was lost is in a copy of its folder, or nowhere");
   if (run.state != RunState::kPlanned && run.state != RunState::kRunning &&
-      run.state != RunState::kReady)
+      run.state != RunState::kReady && run.state != RunState::kCommitted)
     return fail(ErrorCode::kRefused, run.id + " is over: there is nothing left to make", kWhere,
                 "fugo regenerate status " + run.id);
   if (!output.empty() && !run.output_directory.empty() && output != run.output_directory)
@@ -211,20 +252,43 @@ Result<bool> check_may_commit(const RunRow& run, bool reject_old) {
 Status try_commit(engine::Site& site, keystore::Staging& staging, RunRow& run,
                   const RunOptions& options) {
   FUGO_ASSIGN(const auto held, engine::hold_issuing(site.ledger(), run, "committed", options.actor,
-                                                    watch_for(options)));
+                                                    watch_for(site, options)));
   FUGO_TRY(Maker(site, staging, run, options).make());
   return engine::commit_run(
       site, run, held, options.actor,
       [&](std::uint64_t at, std::uint64_t total) { return tell(options, "check", at, total); });
 }
 
+// An aborted run has no folder: what appears there later is another ledger's.
+Status forget_directory(keystore::Ledger& ledger, RunRow& run) {
+  if (run.output_directory.empty()) return {};
+  FUGO_ASSIGN(const auto update, ledger.begin());
+  RunRow row = run;
+  row.output_directory.clear();
+  FUGO_TRY(update->put_run(row).map([](auto&&) {}));
+  FUGO_TRY(update->commit());
+  run = row;
+  return {};
+}
+
+// A job that an operator cancelled and nobody works on holds the run up for ever: issuing is
+// frozen, so that no other job comes to give it up.
+Status give_up(engine::Site& site, keystore::JobRow job, const RunOptions& options) {
+  FUGO_ASSIGN(const auto lock, keystore::take_writer_lock(options.ledger));
+  JobOptions job_options;
+  job_options.records_directory = options.records;
+  return cancel_job(site, job_options, job, options.actor);
+}
+
 }  // namespace
 
-engine::WatchJob watch_for(const RunOptions& options) {
-  auto watch = std::make_shared<JobWatch>(
-      JobWatch::Options{options.ledger, options.wake, [options](const keystore::JobRow& job) {
-                          return tell(options, "job", job.rows_done, job.rows);
-                        }});
+engine::WatchJob watch_for(engine::Site& site, const RunOptions& options) {
+  auto watch = std::make_shared<JobWatch>(JobWatch::Options{
+      options.ledger, options.wake,
+      [options](const keystore::JobRow& job) {
+        return tell(options, "job", job.rows_done, job.rows);
+      },
+      [&site, options](const keystore::JobRow& job) { return give_up(site, job, options); }});
   return [watch](const keystore::JobRow& job) { return watch->look(job); };
 }
 
@@ -234,6 +298,10 @@ Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& o
   FUGO_ASSIGN(run, engine::find_run(site.ledger(), run.id));  // as it is under the lock
   FUGO_TRY(check_may_run(run, output));
   FUGO_TRY(check_codes(run, options));
+  if (run.state == RunState::kCommitted) {
+    FUGO_TRY(make_directory(run.output_directory));
+    return Maker(site, *staging, run, options).make_lost_files();
+  }
   if (run.output_directory.empty()) run.output_directory = output.string();
   if (run.state == RunState::kPlanned) FUGO_TRY(refuse_mappings_there(run, options.records));
   if (run.state != RunState::kReady)
@@ -266,7 +334,8 @@ Status abort(engine::Site& site, RunRow& run, const RunOptions& options) {
   FUGO_TRY(run.state == RunState::kAborted
                ? staging->remove_leftovers(options.patience)
                : engine::abort_run(site.ledger(), *staging, run, options.actor));
-  return remove_mappings(run, options.records);
+  FUGO_TRY(remove_mappings(run, options.records));
+  return forget_directory(site.ledger(), run);
 }
 
 }  // namespace fugo::daemon

@@ -60,7 +60,7 @@ struct RunOptions {
                             const RunOptions& options);
 
 // watch_for waits for the open job on behalf of a step; see engine::hold_issuing.
-[[nodiscard]] engine::WatchJob watch_for(const RunOptions& options);
+[[nodiscard]] engine::WatchJob watch_for(engine::Site& site, const RunOptions& options);
 
 // abort takes everything back; see engine::abort_run. Repeating it takes away what a crash left.
 [[nodiscard]] Status abort(engine::Site& site, keystore::RunRow& run, const RunOptions& options);

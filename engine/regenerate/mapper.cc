@@ -97,7 +97,8 @@ class Mapper::Filler {
   Status add_issued(Target& target, PersonId last) {
     return mapper_.snapshot_->scan_issued(
         target.agency, first_, last, [&](std::span<const keystore::IssuedEntry> entries) -> Status {
-          for (const auto& entry : entries) FUGO_TRY(add(target, entry.key.id));
+          for (const auto& entry : entries)
+            if (mapper_.is_wanted(entry)) FUGO_TRY(add(target, entry.key.id));
           return {};
         });
   }
@@ -161,11 +162,22 @@ class Mapper::Filler {
 };
 
 Result<std::uint64_t> Mapper::count_pairs(AgencyNumber agency) const {
-  if (agency != 0) return snapshot_->count_issued(agency);
+  if (agency != 0 && !last_segment_) return snapshot_->count_issued(agency);
+  if (agency != 0) {
+    std::uint64_t pairs = 0;
+    FUGO_TRY(snapshot_->scan_issued(agency, 0, keystore::kNoPerson,
+                                    [&](std::span<const keystore::IssuedEntry> entries) -> Status {
+                                      for (const auto& entry : entries)
+                                        pairs += is_wanted(entry) ? 1 : 0;
+                                      return {};
+                                    }));
+    return pairs;
+  }
   std::uint64_t people = 0;
   FUGO_TRY(snapshot_->scan_index(from_.linkage_generation,
                                  [&](std::span<const keystore::IndexEntry> entries) -> Status {
-                                   people += entries.size();
+                                   for (const auto& entry : entries)
+                                     people += entry.id < people_limit() ? 1 : 0;
                                    return {};
                                  }));
   return people;
@@ -239,7 +251,7 @@ Status Mapper::map_large(const MappingWish& wish, const TakePart& take,
 Status Mapper::fill(std::span<Target> targets) {
   const std::size_t threads = hardware_threads();
   std::vector<std::unique_ptr<Filler>> fillers(threads);
-  return parallel_ranges(snapshot_->people(), kPeopleAtOnce, threads,
+  return parallel_ranges(people_limit(), kPeopleAtOnce, threads,
                          [&](std::size_t first, std::size_t last, std::size_t worker) -> Status {
                            auto& filler = fillers[worker];
                            if (!filler) {

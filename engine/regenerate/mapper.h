@@ -1,9 +1,11 @@
 // Mapper: every agency's pairs of old and new symbol, sorted, whatever an agency's size.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -52,6 +54,13 @@ class Mapper {
          std::size_t capacity)
       : site_(site), snapshot_(std::move(snapshot)), from_(from), to_(to), capacity_(capacity) {}
 
+  // up_to leaves out what came behind a segment, and people from an id on: what was issued since
+  // the commit has no old symbol.
+  void up_to(keystore::SegmentNumber segment, keystore::PersonId people) {
+    last_segment_ = segment;
+    people_ = people;
+  }
+
   // count_pairs is how many pairs an agency has; for 0 how many people there are.
   [[nodiscard]] Result<std::uint64_t> count_pairs(keystore::AgencyNumber agency) const;
 
@@ -60,6 +69,12 @@ class Mapper {
                            const std::function<Status(std::uint64_t pairs)>& progress);
 
  private:
+  [[nodiscard]] bool is_wanted(const keystore::IssuedEntry& entry) const {
+    return (!last_segment_ || entry.segment <= *last_segment_) && entry.key.id < people_limit();
+  }
+  [[nodiscard]] keystore::PersonId people_limit() const {
+    return people_ ? std::min(*people_, snapshot_->people()) : snapshot_->people();
+  }
   struct Target;
   class Filler;
   [[nodiscard]] Status map_group(std::span<const MappingWish> group, const TakePart& take,
@@ -74,6 +89,8 @@ class Mapper {
   const std::shared_ptr<const keystore::Snapshot> snapshot_;
   const keystore::GenerationRow from_, to_;
   const std::size_t capacity_;
+  std::optional<keystore::SegmentNumber> last_segment_;
+  std::optional<keystore::PersonId> people_;
   SecretArray<MappedPair> pairs_;  // of the group
 };
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/regenerate/reconcile.h"
 #include "engine/regenerate/run_plan.h"
+#include "keystore/steps.h"
 #include "keystore/verify_content.h"
 
 namespace fugo::engine {
@@ -23,11 +24,20 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kWhere = "regeneration";
 
-Status put_key_state(keystore::Update& update, KeyRow key, KeyState state) {
-  if (key.state == state) return {};
-  key.state = state;
-  return update.put_key(key);
-}
+// KeySteps are the keys that a step gives other states, for the journal: label -> state.
+class KeySteps {
+ public:
+  Status put(keystore::Update& update, KeyRow key, KeyState state) {
+    if (key.state == state) return {};
+    key.state = state;
+    steps_[key.label] = keystore::key_state_word(state);
+    return update.put_key(key);
+  }
+  [[nodiscard]] const Json& document() const { return steps_; }
+
+ private:
+  Json steps_ = Json::object();
+};
 
 bool is_new(const RunRow& run, const KeyRow& key) {
   return std::any_of(run.new_keys.begin(), run.new_keys.end(), [&](const auto& name) {
@@ -47,30 +57,32 @@ bool is_wrap(const KeyRow& key) {
 }
 
 // At the commit: the new keys come into use, but for the wrap key, whose time is the finish.
-Status commit_keys(keystore::Update& update, const std::vector<KeyRow>& keys, const RunRow& run) {
+Status commit_keys(keystore::Update& update, const std::vector<KeyRow>& keys, const RunRow& run,
+                   KeySteps& steps) {
   for (const KeyRow& key : keys) {
     if (is_wrap(key)) continue;
-    if (is_new(run, key)) FUGO_TRY(put_key_state(update, key, KeyState::kActive));
+    if (is_new(run, key)) FUGO_TRY(steps.put(update, key, KeyState::kActive));
     if (is_new(run, key) || !replaces(run, key) || key.state != KeyState::kActive) continue;
     // People start from an old linkage key for as long as there are such people.
     const bool linkage = key.purpose == static_cast<std::uint8_t>(KeyPurpose::kLinkage);
     const KeyState old_state = linkage          ? KeyState::kChain
                                : run.reject_old ? KeyState::kRetired
                                                 : KeyState::kAccepting;
-    FUGO_TRY(put_key_state(update, key, old_state));
+    FUGO_TRY(steps.put(update, key, old_state));
   }
   return {};
 }
 
-Status finish_keys(keystore::Update& update, const std::vector<KeyRow>& keys, const RunRow& run) {
+Status finish_keys(keystore::Update& update, const std::vector<KeyRow>& keys, const RunRow& run,
+                   KeySteps& steps) {
   for (const KeyRow& key : keys) {
     if (is_new(run, key)) {
-      if (is_wrap(key)) FUGO_TRY(put_key_state(update, key, KeyState::kActive));
+      if (is_wrap(key)) FUGO_TRY(steps.put(update, key, KeyState::kActive));
       continue;
     }
     if (!replaces(run, key)) continue;
     if (key.state == KeyState::kAccepting || (is_wrap(key) && key.state == KeyState::kActive))
-      FUGO_TRY(put_key_state(update, key, KeyState::kRetired));
+      FUGO_TRY(steps.put(update, key, KeyState::kRetired));
   }
   return {};
 }
@@ -159,7 +171,8 @@ Status commit_run(Site& site, RunRow& run, const HeldIssuing& held, const keysto
   to.state = GenerationState::kActive;
   FUGO_TRY(update->put_generation(from));
   FUGO_TRY(update->put_generation(to));
-  FUGO_TRY(commit_keys(*update, keys, run));
+  KeySteps steps;
+  FUGO_TRY(commit_keys(*update, keys, run, steps));
   thaw_for(run, state);
   row.state = RunState::kCommitted;
   row.committed = unix_now();
@@ -172,7 +185,8 @@ Status commit_run(Site& site, RunRow& run, const HeldIssuing& held, const keysto
                                        {"reject_old", run.reject_old},
                                        {"people", row.people_made},
                                        {"symbols", row.symbols_mapped},
-                                       {"records", row.records_mapped}}
+                                       {"records", row.records_mapped},
+                                       {"keys", steps.document()}}
                                       .dump()));
   FUGO_TRY(update->commit());
   run = row;
@@ -222,9 +236,10 @@ Status abort_run(keystore::Ledger& ledger, keystore::Staging& staging, RunRow& r
     retired.state = GenerationState::kRetired;
     FUGO_TRY(update->put_generation(retired));
   }
+  KeySteps steps;
   for (const KeyRow& key : keys)
     if (is_new(run, key) && key.state == KeyState::kPending)
-      FUGO_TRY(put_key_state(*update, key, KeyState::kRetired));
+      FUGO_TRY(steps.put(*update, key, KeyState::kRetired));
   update->state().staged_generation = 0;
   update->state().registry_version = registry_version;  // nothing of it was ever in use
   thaw_for(run, update->state());
@@ -233,7 +248,8 @@ Status abort_run(keystore::Ledger& ledger, keystore::Staging& staging, RunRow& r
   row.state = RunState::kAborted;
   row.finished = unix_now();
   FUGO_TRY(update->put_run(row).map([](auto&&) {}));
-  FUGO_TRY(update->append_journal(actor, "regenerate.abort", Json{{"run", run.id}}.dump()));
+  FUGO_TRY(update->append_journal(actor, "regenerate.abort",
+                                  Json{{"run", run.id}, {"keys", steps.document()}}.dump()));
   FUGO_TRY(update->commit());
   run = row;
   return staging.unlink(files);
@@ -266,6 +282,31 @@ Result<bool> acknowledge_mapping(keystore::Ledger& ledger, const RunRow& run,
   return true;
 }
 
+Status take_back_ack(keystore::Ledger& ledger, const RunRow& run, const std::string& agency_code,
+                     const keystore::Actor& actor) {
+  if (run.state != RunState::kCommitted)
+    return fail(ErrorCode::kRefused,
+                run.id + " is not committed, or finished: its old symbols cannot be mapped",
+                kWhere);
+  FUGO_ASSIGN(const auto agencies, ledger.agencies());
+  FUGO_ASSIGN(auto update, ledger.begin());
+  FUGO_ASSIGN(const auto rows, ledger.run_agencies(run.number));
+  for (keystore::RunAgencyRow row : rows) {
+    const bool wanted = std::any_of(agencies.begin(), agencies.end(), [&](const auto& agency) {
+      return agency.code == agency_code && agency.number == row.agency;
+    });
+    if (!wanted || row.acknowledged == 0) continue;
+    row.acknowledged = 0;
+    row.acknowledged_by.clear();
+    FUGO_TRY(update->put_run_agency(row));
+    FUGO_TRY(update->append_journal(actor, "regenerate.ack.back",
+                                    Json{{"run", run.id}, {"agency", agency_code}}.dump()));
+    return update->commit();
+  }
+  return fail(ErrorCode::kRefused, run.id + " has no acknowledgement of an agency of that code",
+              kWhere, "fugo regenerate status " + run.id + " lists them");
+}
+
 Result<std::vector<std::string>> waiting_agencies(const keystore::Ledger& ledger,
                                                   const RunRow& run) {
   FUGO_ASSIGN(const auto agencies, ledger.agencies());
@@ -290,7 +331,8 @@ Status finish_rows(keystore::Update& update, const keystore::Ledger& ledger, con
   FUGO_ASSIGN(auto from, generation_of(generations, run.from));
   from.state = GenerationState::kRetired;
   FUGO_TRY(update.put_generation(from));
-  FUGO_TRY(finish_keys(update, keys, run));
+  KeySteps steps;
+  FUGO_TRY(finish_keys(update, keys, run, steps));
   run.state = RunState::kFinished;
   run.finished = unix_now();
   FUGO_TRY(update.put_run(run).map([](auto&&) {}));
@@ -299,7 +341,8 @@ Status finish_rows(keystore::Update& update, const keystore::Ledger& ledger, con
                                Json{{"run", run.id},
                                     {"without_acks", run.without_acks},
                                     {"symbols_rejected", run.symbols_rejected},
-                                    {"new_data_key", needs_rekey(run)}}
+                                    {"new_data_key", needs_rekey(run)},
+                                    {"keys", steps.document()}}
                                    .dump());
 }
 

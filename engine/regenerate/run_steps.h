@@ -36,6 +36,12 @@ namespace fugo::engine {
                                                const std::string& agency_code,
                                                const keystore::Actor& actor);
 
+// take_back_ack undoes an acknowledgement that was given by mistake: the agency is waited for
+// again, and its file, which went with it, is made again by the next `run`. kRefused unless the run
+// is committed and not finished.
+[[nodiscard]] Status take_back_ack(keystore::Ledger& ledger, const keystore::RunRow& run,
+                                   const std::string& agency_code, const keystore::Actor& actor);
+
 // waiting_agencies are the codes of those who have a mapping and have not acknowledged it.
 [[nodiscard]] Result<std::vector<std::string>> waiting_agencies(const keystore::Ledger& ledger,
                                                                 const keystore::RunRow& run);

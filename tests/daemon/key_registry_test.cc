@@ -102,14 +102,14 @@ TEST_F(Registry, TheLedgersDataKeyTheSigningKeyAndAnUnfinishedRun) {
 
   keystore::RunRow run;
   run.number = 1;
-  run.id = "R0001";
+  run.id = "R+0001";
   run.wrap_key_version = 2;
   run.new_keys = {{5, 1, 9}};
   registry_.runs = {run};
   EXPECT_THAT(dependants(KeyPurpose::kRecord, 9), IsEmpty());
   registry_.state.open_run = 1;
-  EXPECT_THAT(dependants(KeyPurpose::kRecord, 9), ElementsAre(HasSubstr("R0001")));
-  EXPECT_THAT(dependants(KeyPurpose::kDataWrap, 2), ElementsAre(HasSubstr("R0001")));
+  EXPECT_THAT(dependants(KeyPurpose::kRecord, 9), ElementsAre(HasSubstr("R+0001")));
+  EXPECT_THAT(dependants(KeyPurpose::kDataWrap, 2), ElementsAre(HasSubstr("R+0001")));
 }
 
 TEST_F(Registry, NextVersionsFollowEverythingThatWasEverNamed) {

@@ -36,7 +36,7 @@ inline RekeyData rekey_data() {
     FUGO_TRY(update.put_generation(first));
     RunRow run;
     run.number = 1;
-    run.id = "R0001";
+    run.id = "R+0001";
     run.what = kRunLinkage;
     run.to = 2;
     run.state = RunState::kFinished;

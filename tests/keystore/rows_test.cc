@@ -39,7 +39,7 @@ LedgerState full_state() {
 RunRow full_run() {
   RunRow run;
   run.number = 3;
-  run.id = "R0003";
+  run.id = "R+0003";
   run.state = RunState::kCommitted;
   run.what = kRunLinkage | kRunAgency;
   run.from = 4;

@@ -121,7 +121,7 @@ TEST_F(RunStates, ARunThatIsNotThereIsAMistake) {
   run.what = kRunAgency;
   run.to = 2;
   run.number = 3;
-  run.id = "R0003";
+  run.id = "R+0003";
   EXPECT_EQ(put(run).error().code, ErrorCode::kInternal);
 }
 

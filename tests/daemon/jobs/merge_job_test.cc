@@ -312,7 +312,7 @@ void put_run(const TestSite& test, keystore::RunState state) {
   ASSERT_TRUE(update);
   keystore::RunRow run;
   run.number = (*update)->state().open_run;
-  if (run.number != 0) run.id = "R0001";
+  if (run.number != 0) run.id = "R+0001";
   run.state = state;
   run.what = keystore::kRunAgency;
   run.to = 2;

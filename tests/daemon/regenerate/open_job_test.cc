@@ -89,6 +89,21 @@ TEST_F(OpenJob, ThatNobodyWorksOnMayStillEndUnderTheFreeze) {
   expect_sound(site_);
 }
 
+TEST_F(OpenJob, ThatIsLostIsGivenUpByTheCommitWhenItWasCancelled) {
+  {
+    RunningDaemon daemon(site_);
+    freeze_in_the_middle(daemon);
+    daemon.kill_now();
+  }
+  EXPECT_EQ(step(site_, "commit", run_).exit_code, 1);
+  ASSERT_EQ(site_.run({"jobs", "cancel", "LONG"}).exit_code, 0);
+  const auto committed = step(site_, "commit", run_);
+  ASSERT_EQ(committed.exit_code, 0) << committed.err;
+  EXPECT_EQ(open_job(), nullptr);
+  EXPECT_EQ(frozen(), "incident");
+  expect_sound(site_);
+}
+
 TEST_F(OpenJob, ThatIsPausedIsNotWaitedFor) {
   RunningDaemon daemon(site_);
   drop(site_, "a", request("LONG", 0, 60));

@@ -11,7 +11,8 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPeople = 6;
 
-TEST(RunPlaces, ARequestMayHaveTheRunsId) {
+// A run's id is no request's, so both may write to the same folder.
+TEST(RunPlaces, RequestsThatAreCalledMuchTheSameStay) {
   const TestSite site;
   (void)issue_everybody(site, kPeople, kHolders);
   const auto changed =
@@ -22,25 +23,30 @@ TEST(RunPlaces, ARequestMayHaveTheRunsId) {
   const auto answers = csv_files(site.scratch() / "maps" / "R0001");
   const std::string records = read_file(aliases);
   ASSERT_FALSE(answers.empty());
-  ASSERT_EQ(plan_run(site, "linkage"), "R0001");
-  const auto refused = step(site, "run", "R0001");
-  EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_NE(refused.err.find("is there already"), std::string::npos) << refused.err;
-  const auto elsewhere = (site.scratch() / "elsewhere").string();
-  const auto run = [&] {
-    return site.run({"--json", "regenerate", "run", "R0001", "--out", elsewhere});
-  };
-  const auto made = run();
+  const std::string run = plan_run(site, "linkage");
+  ASSERT_EQ(run, "R+0001");
+  const auto made = step(site, "run", run);
   ASSERT_EQ(made.exit_code, 0) << made.err;
   EXPECT_EQ(made.json()["records_mapped"], kPeople + 1);
-  EXPECT_EQ(run().exit_code, 0);  // its own files do not keep it from going on
-  EXPECT_EQ(read_file(aliases), records);
-  EXPECT_TRUE(fs::exists(aliases_file(site, "R0001")));
-  ASSERT_EQ(step(site, "abort", "R0001").exit_code, 0);
-  EXPECT_FALSE(fs::exists(aliases_file(site, "R0001")));
-  EXPECT_FALSE(fs::exists(elsewhere + "/R0001"));
+  EXPECT_EQ(step(site, "run", run).exit_code, 0);  // its own files do not keep it from going on
+  EXPECT_TRUE(fs::exists(aliases_file(site, run)));
+  ASSERT_EQ(step(site, "abort", run).exit_code, 0);
+  EXPECT_FALSE(fs::exists(aliases_file(site, run)));
+  EXPECT_FALSE(fs::exists(mapping_folder(site, run)));
   EXPECT_EQ(read_file(aliases), records);
   EXPECT_EQ(csv_files(site.scratch() / "maps" / "R0001"), answers);
+}
+
+TEST(RunPlaces, WhatAnotherLedgersRunWroteIsNotReplaced) {
+  const TestSite site;
+  (void)issue_everybody(site, kPeople, kHolders);
+  const std::string run = plan_run(site, "linkage");
+  fs::create_directories(mapping_folder(site, run));
+  write_file(mapping_folder(site, run) / "131016.csv", "another's");
+  const auto refused = step(site, "run", run);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("is there already"), std::string::npos) << refused.err;
+  EXPECT_EQ(read_file(mapping_folder(site, run) / "131016.csv"), "another's");
 }
 
 TEST(RunPlaces, AnAcknowledgedMappingIsDestroyedAndOthersAreNamed) {

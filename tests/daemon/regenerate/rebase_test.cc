@@ -82,13 +82,13 @@ TEST(Rebase, ASupersededPersonKeepsTheOldKeyUntilTheOldCodeIsDelivered) {
   auto today = everybody();
   today.front() = 500;
   regenerate(site, "rebase", symbols, delivery(site, today));
-  EXPECT_EQ(step(site, "status", "R0001").json()["people_left"], 1);
+  EXPECT_EQ(step(site, "status", "R+0001").json()["people_left"], 1);
   const auto refused = retire(site, 1);
   EXPECT_EQ(refused.exit_code, 1);
   auto with_old = everybody();
   with_old.push_back(500);
   regenerate(site, "rebase", symbols, delivery(site, with_old));
-  EXPECT_EQ(step(site, "status", "R0002").json()["people_left"], 0);
+  EXPECT_EQ(step(site, "status", "R+0002").json()["people_left"], 0);
   for (const int version : {1, 2}) {
     ASSERT_EQ(retire(site, version).exit_code, 0);
     ASSERT_EQ(destroy(site, version).exit_code, 0);
@@ -104,16 +104,16 @@ TEST(Rebase, SaysWhatWasWrongWithTheDelivery) {
                                       {"PN2", "999999", resident_code(1)},
                                       {"PN3", "131016", resident_code(700)}});
   regenerate(site, "rebase", symbols, codes, /*exit_code_of_run=*/3);
-  const auto status = step(site, "status", "R0001").json();
+  const auto status = step(site, "status", "R+0001").json();
   EXPECT_EQ(status["codes_rejected"], 2);
   EXPECT_EQ(status["codes_unknown"], 1);
   EXPECT_EQ(status["people_left"], 0);
   const auto statement =
-      nlohmann::json::parse(read_file(mapping_folder(site, "R0001") / "statement.json"));
+      nlohmann::json::parse(read_file(mapping_folder(site, "R+0001") / "statement.json"));
   EXPECT_EQ(statement["made"]["codes_rejected"], 2);
   EXPECT_EQ(statement["made"]["codes_unknown"], 1);
   EXPECT_EQ(statement["made"]["people_left"], 0);
-  const auto text = site.run({"regenerate", "status", "R0001"}).out;
+  const auto text = site.run({"regenerate", "status", "R+0001"}).out;
   EXPECT_NE(text.find("2 rows were rejected"), std::string::npos) << text;
   EXPECT_NE(text.find("0 are left"), std::string::npos) << text;
 }

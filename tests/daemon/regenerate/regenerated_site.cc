@@ -53,7 +53,7 @@ std::filesystem::path mapping_folder(const TestSite& site, const std::string& ru
 }
 
 std::filesystem::path aliases_file(const TestSite& site, const std::string& run) {
-  return site.directory() / "records" / ("run+" + run + ".csv");
+  return site.directory() / "records" / (run + ".csv");
 }
 
 Mapping read_mapping(const TestSite& site, const std::string& run, const std::string& agency) {

@@ -247,7 +247,7 @@ TEST(DeadPlan, IsTakenBackByAnAbortWithItsKeys) {
   EXPECT_FALSE(fs::exists(dead.package()));
   EXPECT_EQ(step(site, "abort", dead.run()).exit_code, 0);
   expect_sound(site);
-  EXPECT_EQ(plan_run(site, "linkage"), "R0002");
+  EXPECT_EQ(plan_run(site, "linkage"), "R+0002");
 }
 
 TEST(DeadPlan, IsTakenBackByTheNextPlan) {

@@ -79,15 +79,36 @@ std::map<Generation, Entries> add_up(const AllRows& rows, const LedgerState& sta
   return entries;
 }
 
-// What was planned, with all that came and went since, is what was mapped; and all of that became
-// unknown, but for what was deleted before.
-bool adds_up(const RunRow& run) {
-  const bool committed = run.state == RunState::kCommitted || run.state == RunState::kFinished;
-  if (committed && run.planned_symbols + run.tally.symbols_added !=
-                       run.symbols_mapped + run.tally.symbols_deleted)
+// Mapped counts the rows of a run's files, as their own rows have them.
+struct Mapped {
+  std::uint64_t symbols = 0, records = 0;
+};
+
+std::map<RunNumber, Mapped> count_mapped(const AllRows& rows) {
+  std::map<RunNumber, Mapped> mapped;
+  for (const RunAgencyRow& row : rows.run_agencies)
+    (row.agency == 0 ? mapped[row.run].records : mapped[row.run].symbols) += row.symbols;
+  return mapped;
+}
+
+// What was planned, with all that came and went since, is what was made and mapped, file by file;
+// and all of that became unknown, but for what was deleted before.
+bool adds_up(const RunRow& run, const Mapped& mapped) {
+  if (run.state != RunState::kCommitted && run.state != RunState::kFinished) return true;
+  const RunTally& tally = run.tally;
+  const auto is_made = [](std::uint64_t planned, std::uint64_t added, std::uint64_t deleted,
+                          std::uint64_t made) { return planned + added == made + deleted; };
+  if (mapped.symbols != run.symbols_mapped || mapped.records != run.records_mapped) return false;
+  if (!is_made(run.planned_symbols, tally.symbols_added, tally.symbols_deleted, run.symbols_mapped))
+    return false;
+  if (run.records_mapped != 0 &&
+      !is_made(run.planned_records, tally.people_added, tally.people_deleted, run.records_mapped))
+    return false;
+  if ((run.what & (kRunLinkage | kRunRebase)) != 0 &&
+      !is_made(run.planned_people, tally.people_added, tally.people_deleted, run.people_made))
     return false;
   return run.state != RunState::kFinished ||
-         run.symbols_mapped == run.symbols_rejected + run.tally.old_symbols_deleted;
+         run.symbols_mapped == run.symbols_rejected + tally.old_symbols_deleted;
 }
 
 }  // namespace
@@ -97,6 +118,7 @@ void check_runs(const AllRows& rows, const LedgerState& state, TableFindings& fi
   std::set<AgencyNumber> agencies{0};
   for (const Agency& agency : rows.agencies) agencies.insert(agency.number);
   std::set<RunNumber> numbers;
+  auto mapped = count_mapped(rows);
   const RunRow* open = nullptr;
   for (const RunRow& run : rows.runs) {
     const auto wrong = [&](const char* what) { findings.add(numbered(what, run.number), where); };
@@ -112,7 +134,7 @@ void check_runs(const AllRows& rows, const LedgerState& state, TableFindings& fi
     if (find_generation(rows, run.from) == nullptr)
       wrong("its old generation is not registered: run");
     if (!agencies.contains(run.agency)) wrong("of an agency that there is not: run");
-    if (!adds_up(run)) wrong("its counts do not add up: run");
+    if (!adds_up(run, mapped[run.number])) wrong("its counts do not add up: run");
   }
   if (state.open_run != 0 && open == nullptr)
     findings.add("the unfinished regeneration is missing", where);

@@ -147,12 +147,19 @@ TEST_F(VerifyRuns, ARunThatDoesNotAddUpIsFound) {
     EXPECT_EQ(counted.tally.people_added, 40U);
     EXPECT_EQ(counted.tally.symbols_added, (*ledger)->state()->issuances);
   }
-  const auto put = [&](RunState next, std::uint64_t mapped, std::uint64_t rejected) {
+  const auto put = [&](RunState next, std::uint64_t mapped, std::uint64_t rejected,
+                       std::uint64_t people = 40, std::uint64_t beyond_files = 0) {
     change([&](SmallRowUpdate& update) -> Status {
       RunRow row = run();
       row.state = next;
       row.symbols_mapped = mapped;
       row.symbols_rejected = rejected;
+      row.people_made = people;
+      RunAgencyRow file;
+      file.run = row.number;
+      file.agency = 1;
+      file.symbols = mapped - beyond_files;
+      FUGO_TRY(update.put_run_agency(file));
       return update.put_run(row).map([](auto&&) {});
     });
   };
@@ -162,6 +169,12 @@ TEST_F(VerifyRuns, ARunThatDoesNotAddUpIsFound) {
   EXPECT_EQ(findings().find(wrong), std::string::npos) << findings();
   put(RunState::kCommitted, counted.tally.symbols_added + 1, 0);
   expect_found(wrong);
+  put(RunState::kCommitted, counted.tally.symbols_added, 0, 39);
+  expect_found(wrong);
+  put(RunState::kCommitted, counted.tally.symbols_added, 0, 40, 1);
+  expect_found(wrong);
+  put(RunState::kCommitted, counted.tally.symbols_added, 0);
+  EXPECT_EQ(findings().find(wrong), std::string::npos) << findings();
   put(RunState::kFinished, counted.tally.symbols_added, counted.tally.symbols_added - 1);
   expect_found(wrong);
 }

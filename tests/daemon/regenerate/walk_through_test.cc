@@ -1,25 +1,11 @@
 // The commands of docs/key-compromise.md, as they stand there.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "tests/daemon/regenerate/regenerated_site.h"
+#include "tests/daemon/shell_blocks.h"
 
 namespace fugo::test {
 namespace {
-
-// shell_blocks gives the ```sh blocks of a document, one after the other.
-std::string shell_blocks(const std::string& document) {
-  std::string commands;
-  for (std::size_t at = document.find("```sh\n"); at != std::string::npos;
-       at = document.find("```sh\n", at)) {
-    at += 6;
-    const std::size_t end = document.find("```", at);
-    commands += document.substr(at, end - at);
-    at = end;
-  }
-  return commands;
-}
 
 // An agency's own table: what it keeps about each person.
 void write_data(const std::filesystem::path& path, const std::map<std::size_t, std::string>& who) {
@@ -42,15 +28,8 @@ TEST(WalkThrough, ItsCommandsMoveEveryAgency) {
   const auto old = issue_everybody(site, 30, {"131016", "472018"});
   for (const auto& [agency, symbols] : old)
     write_data(site.directory() / ("agency-" + agency + ".csv"), symbols);
-  const auto script = site.scratch() / "walk-through.sh";
-  const std::filesystem::path source = FUGO_SOURCE_DIR;
-  write_file(script, "set -eu\nPATH=" + std::string(FUGO_BINARY_DIR) +
-                         "/daemon:" + (source / "examples/agency").string() + ":$PATH\ncd " +
-                         site.directory().string() + "\nset -x\n" +
-                         shell_blocks(read_file(source / "docs/key-compromise.md")));
-  const auto log = site.scratch() / "walk-through.log";
-  const int status = std::system(("sh " + script.string() + " >" + log.string() + " 2>&1").c_str());
-  ASSERT_EQ(status, 0) << read_file(log);
+  const auto walk = run_document("key-compromise.md", site.directory());
+  ASSERT_EQ(walk.exit_code, 0) << walk.log;
   // The mapping file alone was enough: what each agency has now is what it is answered.
   const auto now = [&](const std::string& agency) {
     std::vector<TrialRow> rows;

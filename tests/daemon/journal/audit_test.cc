@@ -1,0 +1,87 @@
+// The commands of docs/audit.md, on a site where a month of work was done.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/daemon/jobs/kind_requests.h"
+#include "tests/daemon/shell_blocks.h"
+
+namespace fugo::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Audit : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    (void)issue_everybody(site_, 8, {"131016", "472018"});
+    fs::create_directories(site_.directory() / "kept");
+    act({"journal", "export", "--out", kept("october.jsonl")});
+    act({"journal", "checkpoint", "--out", kept("october.note")});
+    a_month();
+  }
+  std::string kept(const std::string& name) const {
+    return (site_.directory() / "kept" / name).string();
+  }
+  void act(std::vector<std::string> words, int expected = 0) const {
+    words.insert(words.begin(), {"--operator", "suzuki", "--order", "WO-7"});
+    const auto done = site_.run(words);
+    EXPECT_EQ(done.exit_code, expected) << words[4] << ": " << done.err;
+  }
+  void a_month() {
+    EXPECT_EQ(run_kind(site_, "N1", "issue",
+                       request_text("N1", {{"1", "131016", resident_code(20)},
+                                           {"2", "472018", resident_code(1)},
+                                           {"3", "131016", "24727059600"}}))
+                  .exit_code,
+              3);
+    EXPECT_EQ(run_kind(site_, "C1", "change",
+                       kind_text("C1", "change", {{resident_code(2), resident_code(50)}}))
+                  .exit_code,
+              0);
+    EXPECT_EQ(run_kind(site_, "D1", "delete",
+                       kind_text("D1", "delete", {{resident_code(3), "clerical_error"}}),
+                       {"--confirm", "1"})
+                  .exit_code,
+              0);
+    act({"freeze", "issue", "--reason", "a drill"});
+    EXPECT_EQ(site_.run({"thaw"}).exit_code, 0);  // by nobody's order
+    act({"backup", (site_.scratch() / "backup").string()});
+    act({"keys", "create", "--purpose", "record"});
+  }
+  TestSite site_;
+};
+
+TEST_F(Audit, EveryCommandOfTheWalkDoesWhatItSays) {
+  const auto walk = run_document("audit.md", site_.directory());
+  ASSERT_EQ(walk.exit_code, 0) << walk.log;
+  EXPECT_THAT(walk.log, HasSubstr("Verified OK"));
+  EXPECT_THAT(walk.log, HasSubstr("\tthaw\n")) << "what nobody ordered is named";
+  EXPECT_THAT(walk.log, Not(HasSubstr("suzuki\tfreeze\n")));
+  EXPECT_THAT(walk.log, HasSubstr("\"requests\": 1"));
+  EXPECT_THAT(walk.log, HasSubstr("\"new\": 1"));
+  EXPECT_THAT(walk.log, HasSubstr("\"rejected\": 1"));
+  EXPECT_THAT(walk.log, HasSubstr("> blocks linkage-v1 "));
+  EXPECT_THAT(walk.log, HasSubstr("\"act\":\"keys.create\""));
+  EXPECT_THAT(walk.log, Not(HasSubstr("unexplained_blocks\":")));
+  EXPECT_THAT(walk.log, HasSubstr("\"act\":\"delete.done\""));
+}
+
+TEST_F(Audit, ALedgerThatWasPutBackEndsItAtTheFirstStep) {
+  act({"journal", "checkpoint", "--out", kept("later.note")});
+  fs::rename(kept("later.note"), kept("october.note"));
+  fs::rename(kept("later.note.pem"), kept("october.note.pem"));
+  const auto copy = site_.scratch() / "backup/ledger";
+  fs::remove_all(site_.directory() / "ledger/data");
+  for (const auto* name : {"data.mdb", "data"}) {
+    fs::remove_all(site_.directory() / "ledger" / name);
+    fs::copy(copy / name, site_.directory() / "ledger" / name, fs::copy_options::recursive);
+  }
+  const auto walk = run_document("audit.md", site_.directory());
+  EXPECT_EQ(walk.exit_code, 5) << walk.log;
+  EXPECT_THAT(walk.log, Not(HasSubstr("november")));
+}
+
+}  // namespace
+}  // namespace fugo::test

@@ -21,6 +21,19 @@ function(fugo_test name)
   set_property(GLOBAL APPEND PROPERTY FUGO_REGISTERED_TESTS ${name}_test.cc)
 endfunction()
 
+# fugo_test_on_other_devices(NAME ...): the same programs, with the other PKCS#11 implementations of
+# tests/hsm/token_fixture.h.
+function(fugo_test_on_other_devices)
+  foreach(name IN LISTS ARGN)
+    string(REPLACE "/" "_" target ${name})
+    foreach(device without-ecb nss)
+      add_test(NAME ${name}/${device} COMMAND ${target}_test)
+      set_tests_properties(${name}/${device} PROPERTIES LABELS contract TIMEOUT 900
+                           ENVIRONMENT FUGO_TEST_DEVICE=${device})
+    endforeach()
+  endforeach()
+endfunction()
+
 # fugo_check_all_tests_registered(): a file *_test.cc that no fugo_test names ends the build.
 function(fugo_check_all_tests_registered)
   file(GLOB_RECURSE found CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/tests

@@ -34,6 +34,9 @@ class Reader {
       if (rule.required && at != lines_.end() && seen_.count({rule.section, rule.key}) == 0)
         mistake(at->second, fmt::format("{} is missing", full_name(rule.section, rule.key)));
     }
+    if (settings_.production() && !settings_.allowed_mechanisms)
+      mistake(seen_.at({"hsm", "allowed_mechanisms"}),
+              "hsm.allowed_mechanisms must not be switched off in production");
     if (settings_.production() && !settings_.check_digits)
       mistake(seen_.at({"issue", "check_digits"}),
               "issue.check_digits must not be switched off in production");
@@ -184,6 +187,7 @@ Result<hsm::TokenSettings> Settings::token(hsm::TokenRole role) const {
   out.max_bytes_per_call = max_bytes_per_call;
   out.threads = threads;
   out.evaluate_twice = evaluate_twice;
+  out.allowed_mechanisms = allowed_mechanisms;
   return out;
 }
 

@@ -80,6 +80,7 @@ struct Settings {
   std::size_t max_bytes_per_call = 256 * 1024;
   std::size_t threads = 0;  // 0: one a core
   bool evaluate_twice = false;
+  bool allowed_mechanisms = true;  // false: the tokens have no CKA_ALLOWED_MECHANISMS
   std::optional<TokenSection> issuing, linking, standby;
   RecoverySection recovery;
   std::vector<Custodian> custodians;  // any: keys are made and destroyed with two approvals only

@@ -315,6 +315,8 @@ std::vector<ConfigRule> make_rules() {
                                   4'000'000)},
       {"hsm", "evaluate_twice", false,
        truth_into([](Settings& s) -> bool& { return s.evaluate_twice; })},
+      {"hsm", "allowed_mechanisms", false,
+       truth_into([](Settings& s) -> bool& { return s.allowed_mechanisms; })},
       {"issue", "check_digits", false,
        truth_into([](Settings& s) -> bool& { return s.check_digits; })},
       {"issue", "reject_limit_rows", false,

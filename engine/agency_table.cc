@@ -48,6 +48,12 @@ std::size_t count_of(const AgencyItems& items) {
 // S = F(K_agency, P_a, L) = E_K(mask xor L) xor L.
 Status make_cmac_ff(Token& token, const Key& key, const Block* masks, const AgencyItems& items) {
   return with_positions(items.chosen, [&](auto at) {
+    if (!key.blocks)
+      return sign_core(
+          token, key, count_of(items),
+          [&](std::size_t i) { return load_words(masks[items.agencies[at(i)]]); },
+          [&](std::size_t i) { return load_words(items.from[at(i)]); },
+          [&](std::size_t i, const Words& value) { store_words(items.to[at(i)], value); });
     const Part part{
         [at, masks, agency = items.agencies.data(), from = items.from.data()](std::size_t i) {
           soon(from, at(i));

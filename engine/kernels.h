@@ -134,4 +134,13 @@ template <typename Label, typename X, typename Output>
       });
 }
 
+// sign_core is the core function by a key without `blocks`: result(i, CMAC(K, label(i) || x(i)) xor
+// x(i)). Slow: one C_Sign an item.
+template <typename Label, typename X, typename Output>
+[[nodiscard]] Status sign_core(hsm::Token& token, const hsm::Key& key, std::size_t count,
+                               const Label& label, const X& x, const Output& result) {
+  return sign_each(token, key, count, label, x,
+                   [&](std::size_t i, const Words& tag) { result(i, tag ^ x(i)); });
+}
+
 }  // namespace fugo::engine

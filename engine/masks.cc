@@ -12,18 +12,8 @@ Block label_block(std::string_view label) {
   return block;
 }
 
-Block doubled(const Block& block) {
-  constexpr std::uint64_t kR128 = 0x87;  // SP 800-38B section 5.3: R_128 = 0^120 || 10000111
-  const auto high = load_be<std::uint64_t>(block.bytes.data());
-  const auto low = load_be<std::uint64_t>(block.bytes.data() + 8);
-  const std::uint64_t carry = ~((high >> 63U) - 1U);  // all ones when MSB_1(L) = 1
-  Block out;
-  store_be(out.bytes.data(), (high << 1U) | (low >> 63U));
-  store_be(out.bytes.data() + 8, (low << 1U) ^ (carry & kR128));
-  return out;
-}
-
 Status cmac_masks(hsm::Token& token, const hsm::Key& key, std::span<Block> labels) {
+  if (!key.blocks) return {};
   // Item 0 is 0^128, whose encryption gives K1; the labels follow it.
   FUGO_ASSIGN(auto blocks, SecretArray<Block>::create(labels.size() + 1));
   std::copy(labels.begin(), labels.end(), blocks.data() + 1);

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "hsm/cmac_subkey.h"
 #include "hsm/token.h"
 
 namespace fugo::engine {
@@ -14,13 +15,11 @@ namespace fugo::engine {
 // most 16 characters.
 [[nodiscard]] Block label_block(std::string_view label);
 
-// doubled is dbl() of SP 800-38B section 6.1 for 128-bit blocks: the block shifted left by one
-// bit, and R_128 = 0^120 10000111 added when a one was shifted out. Takes the same time for all
-// blocks.
-[[nodiscard]] Block doubled(const Block& block);
+using hsm::doubled;
 
 // cmac_masks replaces each label by E_K(label) xor K1, where K1 = dbl(E_K(0^128)) is the subkey of
-// SP 800-38B section 6.1: the mask of the core function. One bulk call. `labels` becomes secret:
+// SP 800-38B section 6.1: the mask of the core function. One bulk call. With a key that has no
+// `blocks`, whose token does all of CMAC itself, they stay as they are. `labels` becomes secret:
 // it belongs in a SecretArray. Errors as those of hsm::Token::encrypt, `labels` then unspecified.
 [[nodiscard]] Status cmac_masks(hsm::Token& token, const hsm::Key& key, std::span<Block> labels);
 

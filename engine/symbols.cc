@@ -22,8 +22,8 @@ enum Label : std::size_t { kLinkage, kCheck, kRecord, kChain, kChainCheck, kLabe
 constexpr std::array<std::string_view, kLabels> kLabelTexts{
     kLinkageLabel, kCheckLabel, kRecordLabel, kChainLabel, kChainCheckLabel};
 
-// ConstantKey is a key that is used with constant labels, and its masks: for AES the labels'
-// masks, for HMAC the labels themselves.
+// ConstantKey is a key that is used with constant labels, and its masks: for an AES key that
+// encrypts blocks the labels' masks, for others the labels themselves.
 struct ConstantKey {
   Key key;
   SecretArray<Block> masks;  // by Label
@@ -157,17 +157,18 @@ Status TokenSymbols::evaluate(const Maker& maker, Label label, std::size_t count
   if (label != kCheck && label != kChainCheck)
     count_symbols(label == kRecord ? SymbolKind::kRecord : SymbolKind::kLinkage,
                   maker.method->number, count);
-  if (maker.method->algorithm == hsm::KeyAlgorithm::kAes256)
-    return encrypt_part(*token_, maker.key->key, count, masked(mask, x, result));
-  const Words words = load_words(mask);
-  return sign_each(
-      *token_, maker.key->key, count, [words](std::size_t) { return words; }, x, result);
+  const Key& key = maker.key->key;
+  const bool cmac = maker.method->algorithm == hsm::KeyAlgorithm::kAes256;
+  if (cmac && key.blocks) return encrypt_part(*token_, key, count, masked(mask, x, result));
+  const auto label_of = [words = load_words(mask)](std::size_t) { return words; };
+  if (cmac) return sign_core(*token_, key, count, label_of, x, result);
+  return sign_each(*token_, key, count, label_of, x, result);
 }
 
 template <typename XA, typename OutputA, typename XB, typename OutputB>
 Status TokenSymbols::evaluate_both(const Maker& maker, std::size_t count, Label label_a, XA xa,
                                    OutputA result_a, Label label_b, XB xb, OutputB result_b) {
-  if (maker.method->algorithm == hsm::KeyAlgorithm::kAes256) {
+  if (maker.method->algorithm == hsm::KeyAlgorithm::kAes256 && maker.key->key.blocks) {
     count_symbols(SymbolKind::kLinkage, maker.method->number, count);  // the other is a check value
     return encrypt_parts(*token_, maker.key->key, count,
                          masked(maker.key->masks[label_a], xa, result_a),

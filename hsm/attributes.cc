@@ -144,6 +144,7 @@ std::vector<FlagRule> flag_rules(KeyAlgorithm algorithm, const KeyUses& uses) {
 std::vector<CK_MECHANISM_TYPE> mechanisms_of(KeyAlgorithm algorithm, const KeyUses& uses) {
   if (algorithm == KeyAlgorithm::kHmacSha256) return {CKM_SHA256_HMAC};
   if (algorithm == KeyAlgorithm::kEcP256) return {CKM_ECDSA};
+  if (uses.sign) return {CKM_AES_CMAC};
   return {uses.unwrap ? CKM_AES_KEY_WRAP : CKM_AES_ECB};
 }
 
@@ -156,14 +157,14 @@ CK_KEY_TYPE type_of(KeyAlgorithm algorithm) {
   return algorithm == KeyAlgorithm::kAes256 ? CKK_AES : CKK_GENERIC_SECRET;
 }
 
-Template final_template(const KeyName& name, const KeyUses& uses) {
+Template final_template(const KeyName& name, const KeyUses& uses, bool with_mechanisms) {
   Template made;
   made.number(CKA_CLASS, class_of(name.algorithm))
       .number(CKA_KEY_TYPE, type_of(name.algorithm))
       .bytes(CKA_LABEL, as_bytes(key_label(name)))
       .bytes(CKA_ID, key_id(name));
   const auto mechanisms = mechanisms_of(name.algorithm, uses);
-  made.mechanisms(mechanisms);
+  if (with_mechanisms) made.mechanisms(mechanisms);
   for (const FlagRule& rule : flag_rules(name.algorithm, uses)) made.flag(rule.type, rule.value);
   return made;
 }
@@ -215,7 +216,8 @@ Status check_absent(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session, cons
 }
 
 Status check_attributes(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
-                        CK_OBJECT_HANDLE object, const KeyName& name, const KeyUses& uses) {
+                        CK_OBJECT_HANDLE object, const KeyName& name, const KeyUses& uses,
+                        bool with_mechanisms) {
   FUGO_TRY(check_number(functions, session, object, name, CKA_KEY_TYPE, "CKA_KEY_TYPE",
                         type_of(name.algorithm)));
   if (name.algorithm == KeyAlgorithm::kEcP256) {
@@ -227,7 +229,33 @@ Status check_attributes(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
   }
   for (const FlagRule& rule : flag_rules(name.algorithm, uses))
     FUGO_TRY(check_flag(functions, session, object, name, rule));
+  if (!with_mechanisms) return {};
   return check_mechanisms(functions, session, object, name, uses);
+}
+
+Result<bool> is_for_cmac(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
+                         CK_OBJECT_HANDLE object) {
+  CK_BBOOL sign = CK_FALSE, encrypt = CK_FALSE;
+  CK_ATTRIBUTE query[] = {{CKA_SIGN, &sign, sizeof(sign)},
+                          {CKA_ENCRYPT, &encrypt, sizeof(encrypt)}};
+  FUGO_CK(functions, C_GetAttributeValue, session, object, query, 2);
+  return sign != CK_FALSE && encrypt == CK_FALSE;
+}
+
+Result<bool> refuses_ecb(CK_FUNCTION_LIST* functions, CK_SLOT_ID slot) {
+  const auto allows = [&](CK_MECHANISM_TYPE mechanism, CK_FLAGS use) -> Result<bool> {
+    CK_MECHANISM_INFO info{};
+    const CK_RV rv = functions->C_GetMechanismInfo(slot, mechanism, &info);
+    if (rv == CKR_MECHANISM_INVALID) return false;
+    if (rv != CKR_OK) return fail_rv(rv, "C_GetMechanismInfo");
+    return (info.flags & use) == use;
+  };
+  FUGO_ASSIGN(const bool ecb, allows(CKM_AES_ECB, CKF_ENCRYPT));
+  if (ecb) return false;
+  FUGO_ASSIGN(const bool cmac, allows(CKM_AES_CMAC, CKF_SIGN));
+  if (cmac) return true;
+  return fail_rv(CKR_MECHANISM_INVALID, "C_GetMechanismInfo",
+                 "the token has neither CKM_AES_ECB nor CKM_AES_CMAC: see docs/tokens.md");
 }
 
 Result<std::vector<std::uint8_t>> read_attribute(CK_FUNCTION_LIST* functions,

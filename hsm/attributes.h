@@ -58,7 +58,9 @@ struct FlagRule {
 
 // final_template is what C_UnwrapKey needs to leave a key in a token exactly as placed. Its last
 // attribute is CKA_MODIFIABLE=FALSE: SoftHSM refuses whatever follows that.
-[[nodiscard]] Template final_template(const KeyName& name, const KeyUses& uses);
+// `with_mechanisms` is TokenSettings::allowed_mechanisms, here and below.
+[[nodiscard]] Template final_template(const KeyName& name, const KeyUses& uses,
+                                      bool with_mechanisms);
 
 // find_objects lists the objects that have all attributes of `wanted`.
 [[nodiscard]] Result<std::vector<CK_OBJECT_HANDLE>> find_objects(CK_FUNCTION_LIST* functions,
@@ -77,7 +79,14 @@ struct FlagRule {
 // with what the object has; kRefused, with key and attribute named, at the first difference.
 [[nodiscard]] Status check_attributes(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
                                       CK_OBJECT_HANDLE object, const KeyName& name,
-                                      const KeyUses& uses);
+                                      const KeyUses& uses, bool with_mechanisms);
+
+// is_for_cmac tells whether an AES key for symbols may sign and not encrypt: see by_cmac.
+[[nodiscard]] Result<bool> is_for_cmac(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
+                                       CK_OBJECT_HANDLE object);
+
+// refuses_ecb asks the token in `slot`: kHsm when it has neither CKM_AES_ECB nor CKM_AES_CMAC.
+[[nodiscard]] Result<bool> refuses_ecb(CK_FUNCTION_LIST* functions, CK_SLOT_ID slot);
 
 // read_attribute reads one attribute of any length that is not sensitive.
 [[nodiscard]] Result<std::vector<std::uint8_t>> read_attribute(CK_FUNCTION_LIST* functions,

@@ -19,6 +19,7 @@ namespace fugo::hsm {
   X(C_Finalize)              \
   X(C_GetSlotList)           \
   X(C_GetTokenInfo)          \
+  X(C_GetMechanismInfo)      \
   X(C_InitToken)             \
   X(C_InitPIN)               \
   X(C_OpenSession)           \

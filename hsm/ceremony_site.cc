@@ -11,6 +11,8 @@ constexpr CK_ULONG kCeremonyKeyBits = 3072;
 constexpr std::uint8_t kPublicExponent[] = {0x01, 0x00, 0x01};
 constexpr std::uint8_t kP256[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
 
+constexpr CK_MECHANISM_TYPE kAesKeyWrapKwp = 0x210B;  // CKM_AES_KEY_WRAP_KWP of PKCS#11 3.0
+
 // transport_rules is what the transport key may do in a target: unwrap, and vanish by itself.
 std::vector<FlagRule> transport_rules() {
   auto rules = flag_rules(KeyAlgorithm::kAes256, {.unwrap = true});
@@ -19,38 +21,14 @@ std::vector<FlagRule> transport_rules() {
   return rules;
 }
 
-// shared_rules keeps the flags that have the same value in every key which the ceremony key of a
-// target may unwrap.
-Template shared_rules(const std::vector<KeyName>& names, TokenRole role) {
-  std::vector<std::vector<FlagRule>> lists;
-  for (const KeyName& name : names) {
-    const KeyPlacement placement = placement_of(name, role);
-    if (placement.present && name.algorithm != KeyAlgorithm::kEcP256)
-      lists.push_back(flag_rules(name.algorithm, placement.uses));
-  }
-  if (any_ec(names, role)) lists.push_back(transport_rules());
-  Template shared;
-  if (lists.empty()) return shared;
-  for (const FlagRule& rule : lists.front()) {
-    const bool everywhere = std::all_of(lists.begin(), lists.end(), [&](const auto& list) {
-      return std::any_of(list.begin(), list.end(), [&](const FlagRule& other) {
-        return other.type == rule.type && other.value == rule.value;
-      });
-    });
-    if (everywhere) shared.flag(rule.type, rule.value);
-  }
-  return shared;
-}
-
-Template transport_template() {
+Template transport_template(CK_MECHANISM_TYPE only, bool with_mechanisms) {
   Template journal;
   for (const FlagRule& rule : flag_rules(KeyAlgorithm::kEcP256, {.sign = true}))
     journal.flag(rule.type, rule.value);
-  static constexpr CK_MECHANISM_TYPE kOnly[] = {CKM_AES_KEY_WRAP_PAD};
   Template made;
+  if (with_mechanisms) made.mechanisms({&only, 1});
   made.number(CKA_CLASS, CKO_SECRET_KEY)
       .number(CKA_KEY_TYPE, CKK_AES)
-      .mechanisms(kOnly)
       .unwrap_template(std::move(journal));
   for (const FlagRule& rule : transport_rules()) made.flag(rule.type, rule.value);
   return made;
@@ -62,6 +40,12 @@ CK_MECHANISM oaep() {
   static CK_RSA_PKCS_OAEP_PARAMS parameters{CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, nullptr,
                                             0};
   return {CKM_RSA_PKCS_OAEP, &parameters, sizeof(parameters)};
+}
+
+CK_MECHANISM_TYPE wrap_with_padding(CK_FUNCTION_LIST* functions, CK_SLOT_ID slot) {
+  CK_MECHANISM_INFO info{};
+  const bool has = functions->C_GetMechanismInfo(slot, kAesKeyWrapKwp, &info) == CKR_OK;
+  return has && (info.flags & CKF_UNWRAP) != 0 ? kAesKeyWrapKwp : CKM_AES_KEY_WRAP_PAD;
 }
 
 bool any_ec(const std::vector<KeyName>& names, TokenRole role) {
@@ -78,9 +62,38 @@ Result<CeremonySite> CeremonySite::open(const TokenSettings& settings) {
   FUGO_ASSIGN(const auto found, find_token(*site.module_, settings.uri));
   site.slot_ = found.slot;
   site.description_ = describe(found.info);
+  site.with_mechanisms_ = settings.allowed_mechanisms;
+  site.wrap_with_padding_ = wrap_with_padding(site.module_->functions(), found.slot);
+  FUGO_ASSIGN(site.cmac_only_, refuses_ecb(site.module_->functions(), found.slot));
   FUGO_ASSIGN(site.session_, Session::open(site.module_, site.slot_, Session::Access::kReadWrite));
   FUGO_TRY(site.session_.login(CKU_USER, pin));
   return site;
+}
+
+KeyUses CeremonySite::uses_of(const KeyName& name) const {
+  const KeyUses uses = placement_of(name, role_).uses;
+  return cmac_only_ ? by_cmac(name.algorithm, uses) : uses;
+}
+
+// Only the flags that have the same value in every key which the ceremony key may unwrap.
+Template CeremonySite::shared_rules(const std::vector<KeyName>& names) const {
+  std::vector<std::vector<FlagRule>> lists;
+  for (const KeyName& name : names) {
+    if (placement_of(name, role_).present && name.algorithm != KeyAlgorithm::kEcP256)
+      lists.push_back(flag_rules(name.algorithm, uses_of(name)));
+  }
+  if (any_ec(names, role_)) lists.push_back(transport_rules());
+  Template shared;
+  if (lists.empty()) return shared;
+  for (const FlagRule& rule : lists.front()) {
+    const bool everywhere = std::all_of(lists.begin(), lists.end(), [&](const auto& list) {
+      return std::any_of(list.begin(), list.end(), [&](const FlagRule& other) {
+        return other.type == rule.type && other.value == rule.value;
+      });
+    });
+    if (everywhere) shared.flag(rule.type, rule.value);
+  }
+  return shared;
 }
 
 Status CeremonySite::check_all_absent(const std::vector<KeyName>& names) {
@@ -92,8 +105,8 @@ Status CeremonySite::check_all_absent(const std::vector<KeyName>& names) {
 void CeremonySite::add_ceremony_uses(Template& key, const std::vector<KeyName>& names,
                                      const std::string& label, bool in_token) const {
   static constexpr CK_MECHANISM_TYPE kOnly[] = {CKM_RSA_PKCS_OAEP};
+  if (with_mechanisms_) key.mechanisms(kOnly);
   key.bytes(CKA_LABEL, as_bytes(label))
-      .mechanisms(kOnly)
       .flag(CKA_TOKEN, in_token)
       .flag(CKA_PRIVATE, true)
       .flag(CKA_SENSITIVE, true)
@@ -101,7 +114,7 @@ void CeremonySite::add_ceremony_uses(Template& key, const std::vector<KeyName>& 
       .flag(CKA_UNWRAP, true);
   for (const CK_ATTRIBUTE_TYPE use : {CKA_DECRYPT, CKA_SIGN, CKA_SIGN_RECOVER, CKA_DERIVE})
     key.flag(use, false);
-  key.unwrap_template(shared_rules(names, role_)).flag(CKA_MODIFIABLE, false);
+  key.unwrap_template(shared_rules(names)).flag(CKA_MODIFIABLE, false);
 }
 
 Result<RsaPublicKey> CeremonySite::make_ceremony_key(const std::vector<KeyName>& names,
@@ -136,15 +149,14 @@ Status CeremonySite::receive(const Delivery& delivery, const std::string& label)
     return fail(ErrorCode::kHsm, "the ceremony key is gone from the token", "C_FindObjects");
   CK_OBJECT_HANDLE transport = CK_INVALID_HANDLE;
   if (!delivery.transport_key.empty()) {
-    FUGO_ASSIGN(transport,
-                unwrap(oaep(), found.front(), delivery.transport_key, transport_template()));
+    FUGO_ASSIGN(transport, unwrap(oaep(), found.front(), delivery.transport_key,
+                                  transport_template(wrap_with_padding_, with_mechanisms_)));
   }
   for (const WrappedKey& key : delivery.keys) {
-    const KeyPlacement placement = placement_of(key.name, role_);
     const bool two_steps = key.name.algorithm == KeyAlgorithm::kEcP256;
-    FUGO_TRY(unwrap(two_steps ? CK_MECHANISM{CKM_AES_KEY_WRAP_PAD, nullptr, 0} : oaep(),
+    FUGO_TRY(unwrap(two_steps ? CK_MECHANISM{wrap_with_padding_, nullptr, 0} : oaep(),
                     two_steps ? transport : found.front(), key.blob,
-                    final_template(key.name, placement.uses)));
+                    final_template(key.name, uses_of(key.name), with_mechanisms_)));
     if (two_steps) FUGO_TRY(make_public_key(key));
   }
   if (transport != CK_INVALID_HANDLE)

@@ -72,6 +72,9 @@ class CeremonySite {
   // add_ceremony_uses says what an RSA private key that receives keys may do: unwrap `names`.
   void add_ceremony_uses(Template& key, const std::vector<KeyName>& names, const std::string& label,
                          bool in_token) const;
+  // uses_of is what a key may do here: by_cmac() in a token that refuses CKM_AES_ECB.
+  [[nodiscard]] KeyUses uses_of(const KeyName& name) const;
+  [[nodiscard]] Template shared_rules(const std::vector<KeyName>& names) const;
   [[nodiscard]] Status destroy_all(Template& wanted);
   [[nodiscard]] Result<CK_OBJECT_HANDLE> unwrap(CK_MECHANISM mechanism, CK_OBJECT_HANDLE by,
                                                 const std::vector<std::uint8_t>& blob,
@@ -81,6 +84,9 @@ class CeremonySite {
   TokenRole role_ = TokenRole::kIssuing;
   std::shared_ptr<Module> module_;
   CK_SLOT_ID slot_ = 0;
+  bool cmac_only_ = false;
+  bool with_mechanisms_ = true;
+  CK_MECHANISM_TYPE wrap_with_padding_ = CKM_AES_KEY_WRAP_PAD;
   std::string description_;
   Session session_;
 };
@@ -96,6 +102,10 @@ class CeremonySite {
 
 // oaep is CKM_RSA_PKCS_OAEP with SHA-1, the only hash that SoftHSM 2.6.1 has for it.
 [[nodiscard]] CK_MECHANISM oaep();
+
+// wrap_with_padding is what the token in `slot` calls RFC 5649: CKM_AES_KEY_WRAP_KWP where it is
+// there, else CKM_AES_KEY_WRAP_PAD, under which SoftHSM has it and others have another padding.
+[[nodiscard]] CK_MECHANISM_TYPE wrap_with_padding(CK_FUNCTION_LIST* functions, CK_SLOT_ID slot);
 
 // any_ec tells whether one of the names needs the transport key.
 [[nodiscard]] bool any_ec(const std::vector<KeyName>& names, TokenRole role);

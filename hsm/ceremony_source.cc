@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "hsm/ceremony_site.h"
+#include "hsm/cmac_subkey.h"
 #include "hsm/find_token.h"
 
 namespace fugo::hsm {
@@ -37,6 +38,8 @@ class Source {
   Result<Made> make_secret(const KeyName& name);
   Result<Made> make_pair();
   Status make_data_key(CK_OBJECT_HANDLE wrap_key, SourceKeys& out);
+  Status mac(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, Block message, SecretBytes<32>& to);
+  Result<Block> encrypt(CK_OBJECT_HANDLE key, Block block);
   Result<Block> fingerprint(const KeyName& name, const Made& made);
   Result<std::vector<std::uint8_t>> wrap(CK_MECHANISM mechanism, CK_OBJECT_HANDLE by,
                                          CK_OBJECT_HANDLE key);
@@ -44,6 +47,8 @@ class Source {
   CK_FUNCTION_LIST* functions() { return session_.functions(); }
 
   Session session_;
+  CK_MECHANISM_TYPE wrap_with_padding_ = CKM_AES_KEY_WRAP_PAD;
+  bool cmac_only_ = false;                     // the token refuses CKM_AES_ECB
   std::vector<CK_OBJECT_HANDLE> target_keys_;  // trusted RSA public keys, one a target
   CK_OBJECT_HANDLE recovery_key_ = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE transport_key_ = CK_INVALID_HANDLE;
@@ -57,6 +62,8 @@ Result<Source> Source::open(const CeremonyTarget& target, bool with_transport_ke
   FUGO_ASSIGN(auto pin, Pin::read(target.settings.pin_file));
   FUGO_ASSIGN(auto module, Module::open(target.settings.module, target.settings.softhsm_conf));
   FUGO_ASSIGN(const auto found, find_token(*module, target.settings.uri));
+  source.wrap_with_padding_ = wrap_with_padding(module->functions(), found.slot);
+  FUGO_ASSIGN(source.cmac_only_, refuses_ecb(module->functions(), found.slot));
   FUGO_ASSIGN(source.session_,
               Session::open(std::move(module), found.slot, Session::Access::kReadWrite));
   // Only the security officer may set CKA_TRUSTED (PKCS#11 2.40 section 4.6.1); what is made then
@@ -113,7 +120,8 @@ Result<CK_OBJECT_HANDLE> Source::import_trusted(const RsaPublicKey& key) {
 
 Result<Source::Made> Source::make_secret(const KeyName& name) {
   const bool aes = name.algorithm == KeyAlgorithm::kAes256;
-  const KeyUses uses = placement_of(name, TokenRole::kStandby).uses;
+  const KeyUses placed = placement_of(name, TokenRole::kStandby).uses;
+  const KeyUses uses = cmac_only_ ? by_cmac(name.algorithm, placed) : placed;
   Template made;
   made.number(CKA_VALUE_LEN, 32)
       .flag(CKA_TOKEN, false)
@@ -155,27 +163,44 @@ Result<Source::Made> Source::make_pair() {
   return key;
 }
 
+Status Source::mac(CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, Block message,
+                   SecretBytes<32>& to) {
+  CK_MECHANISM mechanism{type, nullptr, 0};
+  CK_ULONG size = to.size();
+  FUGO_CK(functions(), C_SignInit, session_.handle(), &mechanism, key);
+  FUGO_CK(functions(), C_Sign, session_.handle(), message.bytes.data(), sizeof(message), to.data(),
+          &size);
+  return {};
+}
+
+Result<Block> Source::encrypt(CK_OBJECT_HANDLE key, Block block) {
+  CK_MECHANISM mechanism{CKM_AES_ECB, nullptr, 0};
+  CK_ULONG size = sizeof(block);
+  FUGO_CK(functions(), C_EncryptInit, session_.handle(), &mechanism, key);
+  FUGO_CK(functions(), C_Encrypt, session_.handle(), block.bytes.data(), sizeof(block),
+          block.bytes.data(), &size);
+  return block;
+}
+
 Result<Block> Source::fingerprint(const KeyName& name, const Made& made) {
   Block out;
   if (placement_of(name, TokenRole::kStandby).uses.unwrap) return out;
   SecretBytes<32> whole;
-  CK_ULONG size = whole.size();
-  Block input = kFingerprintInput;
+  const Block input = kFingerprintInput;
   if (name.algorithm == KeyAlgorithm::kEcP256) {
     unsigned digest_size = 0;
     if (EVP_Digest(made.point.data(), made.point.size(), whole.data(), &digest_size, EVP_sha256(),
                    nullptr) != 1)
       return fail(ErrorCode::kInternal, "SHA-256 failed", "EVP_Digest");
   } else if (name.algorithm == KeyAlgorithm::kHmacSha256) {
-    CK_MECHANISM mechanism{CKM_SHA256_HMAC, nullptr, 0};
-    FUGO_CK(functions(), C_SignInit, session_.handle(), &mechanism, made.object);
-    FUGO_CK(functions(), C_Sign, session_.handle(), input.bytes.data(), sizeof(input), whole.data(),
-            &size);
+    FUGO_TRY(mac(CKM_SHA256_HMAC, made.object, input, whole));
+  } else if (cmac_only_) {
+    FUGO_TRY(mac(CKM_AES_CMAC, made.object, input, whole));
   } else {
-    CK_MECHANISM mechanism{CKM_AES_ECB, nullptr, 0};
-    FUGO_CK(functions(), C_EncryptInit, session_.handle(), &mechanism, made.object);
-    FUGO_CK(functions(), C_Encrypt, session_.handle(), input.bytes.data(), sizeof(input),
-            whole.data(), &size);
+    Block subkey;
+    FUGO_ASSIGN(subkey, encrypt(made.object, Block{}));
+    FUGO_ASSIGN(out, encrypt(made.object, input ^ doubled(subkey)));
+    return out;
   }
   std::copy_n(whole.data(), out.bytes.size(), out.bytes.begin());
   return out;
@@ -200,7 +225,7 @@ Status Source::make(const KeyName& name, const std::vector<CeremonyTarget>& targ
   std::vector<std::uint8_t> under_transport;
   if (two_steps) {
     FUGO_ASSIGN(under_transport,
-                wrap({CKM_AES_KEY_WRAP_PAD, nullptr, 0}, transport_key_, made.object));
+                wrap({wrap_with_padding_, nullptr, 0}, transport_key_, made.object));
     out.journal_public_key = made.point;
   }
   for (std::size_t i = 0; i < targets.size(); ++i) {

@@ -77,6 +77,11 @@ KeyPlacement placement_of(const KeyName& name, TokenRole role) {
   return placement;
 }
 
+KeyUses by_cmac(KeyAlgorithm algorithm, const KeyUses& uses) {
+  if (algorithm != KeyAlgorithm::kAes256 || !(uses.encrypt || uses.decrypt)) return uses;
+  return {.sign = true};
+}
+
 bool is_valid(const KeyName& name) {
   const bool journal = name.purpose == KeyPurpose::kJournal;
   const bool symbol = name.purpose == KeyPurpose::kLinkage || name.purpose == KeyPurpose::kAgency ||

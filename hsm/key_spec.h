@@ -56,6 +56,10 @@ struct KeyUses {
   bool unwrap = false;
 };
 
+// by_cmac is how a token that refuses CKM_AES_ECB allows what `uses` is for: an AES key that would
+// encrypt or decrypt signs, with CKM_AES_CMAC alone. Others stay as they are.
+[[nodiscard]] KeyUses by_cmac(KeyAlgorithm algorithm, const KeyUses& uses);
+
 // KeyPlacement is one row of the table: what the key may do in each role. A role in which the
 // key must be absent has present = false.
 struct KeyPlacement {
@@ -67,8 +71,9 @@ struct KeyPlacement {
 // need it: the union, since the standby site takes over both).
 [[nodiscard]] KeyPlacement placement_of(const KeyName& name, TokenRole role);
 
-// kFingerprintInput is the known block, "fugo fingerprint" in ASCII. The fingerprint of an AES
-// key that may encrypt is E_K(it); of an HMAC key the first 16 bytes of HMAC-SHA-256(K, it); of an
+// kFingerprintInput is the known block, "fugo fingerprint" in ASCII. The fingerprint of an AES key
+// that makes symbols is CMAC(K, it), which a token computes with CKM_AES_CMAC or, by the subkey K1
+// of SP 800-38B, with CKM_AES_ECB; of an HMAC key the first 16 bytes of HMAC-SHA-256(K, it); of an
 // EC key the first 16 bytes of SHA-256 over its CKA_EC_POINT; a wrap key has none (zero): its
 // check is that the ledger's data key unwraps with integrity.
 inline constexpr Block kFingerprintInput{

@@ -49,21 +49,28 @@ class Pkcs11Token final : public Token {
     std::uint64_t epoch = 0;  // of the module, when the handle was found
     Block fingerprint;
     std::vector<std::uint8_t> public_point;  // of an EC key
-    // Of an AES key: links[0] is kFingerprintInput, and each encrypts to the next one. The calls
-    // end with them by turns, so that the output of an earlier call does not pass for this one's.
+    // Of an AES key that encrypts: links[0] is kFingerprintInput xor K1, which encrypts to the
+    // fingerprint, and each encrypts to the next one. The calls end with them by turns, so that the
+    // output of an earlier call does not pass for this one's.
     std::array<Block, 5> links{};
   };
+  // signs_blocks: an AES key for symbols in a token that refuses CKM_AES_ECB.
+  [[nodiscard]] static bool signs_blocks(const Entry& entry) {
+    return entry.name.algorithm == KeyAlgorithm::kAes256 && entry.uses.sign;
+  }
   // Direction is one row of encrypt or decrypt: functions, and what the known block becomes.
   struct Direction;
 
   [[nodiscard]] Result<Entry> entry_of(const Key& key) const;
   [[nodiscard]] Result<Entry> look_up(const KeyName& name, const std::optional<Block>& fingerprint);
-  [[nodiscard]] Result<CK_OBJECT_HANDLE> find_checked(const KeyName& name, const KeyUses& uses);
+  // find_checked turns `uses` into by_cmac() where the object is made for that.
+  [[nodiscard]] Result<CK_OBJECT_HANDLE> find_checked(const KeyName& name, KeyUses& uses);
   [[nodiscard]] Status check_key_absent(const KeyName& name);
   // prove_fingerprint evaluates the fingerprint of an entry twice; for an EC key it also has the
   // private key prove that the public point is its own, and keeps that.
   [[nodiscard]] Status prove_fingerprint(Entry& entry);
   [[nodiscard]] Result<Block> encrypt_one(const Entry& entry, const Block& in);
+  [[nodiscard]] Result<Block> encrypt_agreed(const Entry& entry, const Block& in);
   [[nodiscard]] Status prove_links(Entry& entry);
   [[nodiscard]] Status prove_public_point(Entry& entry);
   [[nodiscard]] Result<std::vector<std::uint8_t>> read_public_point(const KeyName& name);

@@ -57,7 +57,7 @@ Result<Key> Pkcs11Token::find_key(const KeyName& name, const std::optional<Block
     keys_.push_back(entry);
   else
     *known = entry;
-  return Key{name, slot};
+  return Key{name, slot, !signs_blocks(entry)};
 }
 
 Result<Pkcs11Token::Entry> Pkcs11Token::look_up(const KeyName& name,
@@ -67,7 +67,7 @@ Result<Pkcs11Token::Entry> Pkcs11Token::look_up(const KeyName& name,
     return fail(ErrorCode::kRefused,
                 fmt::format("key {} does not belong in a token of this role", key_label(name)));
   Entry entry{name, placement.uses, CK_INVALID_HANDLE, module_->epoch(), {}, {}, {}};
-  FUGO_ASSIGN(entry.handle, find_checked(name, placement.uses));
+  FUGO_ASSIGN(entry.handle, find_checked(name, entry.uses));
   FUGO_TRY(prove_fingerprint(entry));
   if (fingerprint && !equal_in_constant_time(entry.fingerprint.bytes, fingerprint->bytes))
     return fail(ErrorCode::kRefused,
@@ -76,13 +76,19 @@ Result<Pkcs11Token::Entry> Pkcs11Token::look_up(const KeyName& name,
   return entry;
 }
 
-Result<CK_OBJECT_HANDLE> Pkcs11Token::find_checked(const KeyName& name, const KeyUses& uses) {
+Result<CK_OBJECT_HANDLE> Pkcs11Token::find_checked(const KeyName& name, KeyUses& uses) {
   FUGO_ASSIGN(const auto lock, lock_within(admin_mutex_));
   FUGO_ASSIGN(auto lease, pool_.acquire());
   const auto find = [&]() -> Result<CK_OBJECT_HANDLE> {
     FUGO_TRY(lease.session().check_logged_in());
     FUGO_ASSIGN(const auto handle, find_one_key(lease.functions(), lease.handle(), name));
-    FUGO_TRY(check_attributes(lease.functions(), lease.handle(), handle, name, uses));
+    const KeyUses cmac = by_cmac(name.algorithm, uses);
+    if (cmac.sign && !uses.sign) {
+      FUGO_ASSIGN(const bool for_cmac, is_for_cmac(lease.functions(), lease.handle(), handle));
+      if (for_cmac) uses = cmac;
+    }
+    FUGO_TRY(check_attributes(lease.functions(), lease.handle(), handle, name, uses,
+                              settings_.allowed_mechanisms));
     return handle;
   };
   auto found = find();

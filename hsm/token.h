@@ -33,6 +33,9 @@ struct TokenSettings {
   // Every symbol is evaluated in two calls, which must agree: for a device that is not trusted to
   // compute rightly each time. Halves the rate.
   bool evaluate_twice = false;
+  // false: the token has no attribute CKA_ALLOWED_MECHANISMS, so it is neither set nor checked, and
+  // the token does not hold a key to its one mechanism.
+  bool allowed_mechanisms = true;
   // How long a recovery waits for calls that hang, and a caller for a recovery.
   std::chrono::milliseconds call_limit{30'000};
   // The pause after a recovery that failed: the first, and the longest it grows to by doubling.
@@ -45,6 +48,9 @@ struct TokenSettings {
 struct Key {
   KeyName name;
   std::size_t slot = 0;  // position in the Token's own table of handles
+  // Of an AES key for symbols: whether the token encrypts blocks with it. Where it refuses
+  // CKM_AES_ECB, the key is one for CKM_AES_CMAC: mac() instead of encrypt(), and no decrypt().
+  bool blocks = true;
 };
 
 // ExpectedKey is a key of the registry; without a fingerprint only its attributes are checked.
@@ -105,13 +111,15 @@ class Token {
   // that call reaches `drain`. It is repeated after a recovery; kHsm when that does not help.
   [[nodiscard]] virtual Status encrypt(const Key& key, std::size_t count, const Fill& fill,
                                        const Drain& drain) = 0;
+  // kRefused for a key without `blocks`.
   // decrypt is the inverse; for keys that allow it (XTS data key in the linking token).
   [[nodiscard]] virtual Status decrypt(const Key& key, std::size_t count, const Fill& fill,
                                        const Drain& drain) = 0;
 
-  // mac evaluates HMAC-SHA-256 of `count` messages, one C_Sign each, over several threads, and
-  // drains the first 16 bytes. Each few hundred are framed by a known message, in the same
-  // session: when it does not come out as the key's fingerprint, none of them reaches `drain`.
+  // mac evaluates HMAC-SHA-256 of `count` messages, or CMAC with an AES key that has no `blocks`,
+  // one C_Sign each, over several threads, and drains the first 16 bytes. Each few hundred are
+  // framed by a known message, in the same session: when it does not come out as the key's
+  // fingerprint, none of them reaches `drain`.
   [[nodiscard]] virtual Status mac(const Key& key, std::size_t count, const Messages& fill,
                                    const Drain& drain) = 0;
 

@@ -62,6 +62,10 @@ Status Pkcs11Token::bulk(const Key& key, const Direction& direction, std::size_t
     auto& second = second_buffers[worker];
     FUGO_TRY(with_recovery([&]() -> Status {
       FUGO_ASSIGN(const auto entry, entry_of(key));
+      if (signs_blocks(entry))
+        return fail(ErrorCode::kRefused, "this token does not encrypt blocks with this key",
+                    key_label(entry.name),
+                    "it refuses CKM_AES_ECB: use methods that CKM_AES_CMAC can evaluate");
       FUGO_TRY(evaluate(entry, buffer));
       if (!settings_.evaluate_twice) return {};
       FUGO_TRY(evaluate(entry, second));

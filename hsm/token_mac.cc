@@ -39,8 +39,8 @@ Result<std::array<std::uint8_t, 32>> sha256(ByteView bytes) {
 
 Status Pkcs11Token::mac(const Key& key, std::size_t count, const Messages& fill,
                         const Drain& drain) {
-  if (key.name.algorithm != KeyAlgorithm::kHmacSha256)
-    return fail(ErrorCode::kInternal, "no key for HMAC", key_label(key.name));
+  if (key.name.algorithm != KeyAlgorithm::kHmacSha256 && key.blocks)
+    return fail(ErrorCode::kInternal, "no key for HMAC or CMAC", key_label(key.name));
   // A buffer holds the messages, two blocks each, and their results.
   const std::size_t grain = std::clamp<std::size_t>(blocks_per_call_ / 3, 1, kMacShare);
   std::vector<SecretArray<Block>> buffers(threads_);

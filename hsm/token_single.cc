@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "hsm/cmac_subkey.h"
 #include "hsm/ec_check.h"
 #include "hsm/pkcs11_token.h"
 
@@ -18,7 +19,8 @@ constexpr std::size_t kWrappedDataKeyBytes = 40;  // 32, and RFC 3394's 8
 Status Pkcs11Token::prove_fingerprint(Entry& entry) {
   if (entry.uses.unwrap) return {};  // none: see kFingerprintInput
   if (entry.name.algorithm == KeyAlgorithm::kEcP256) return prove_public_point(entry);
-  if (entry.name.algorithm == KeyAlgorithm::kAes256) return prove_links(entry);
+  if (entry.name.algorithm == KeyAlgorithm::kAes256 && !signs_blocks(entry))
+    return prove_links(entry);
   Block again;
   FUGO_TRY(sign_once(entry, kFingerprintInput.bytes, entry.fingerprint.bytes));
   FUGO_TRY(sign_once(entry, kFingerprintInput.bytes, again.bytes));
@@ -28,17 +30,23 @@ Status Pkcs11Token::prove_fingerprint(Entry& entry) {
 
 Status Pkcs11Token::prove_links(Entry& entry) {
   auto& links = entry.links;
-  links[0] = kFingerprintInput;
+  // CMAC of one whole block is its encryption, the subkey K1 = dbl(E_K(0)) added before.
+  FUGO_ASSIGN(const Block zero, encrypt_agreed(entry, Block{}));
+  links[0] = kFingerprintInput ^ doubled(zero);
   for (std::size_t i = 1; i < links.size(); ++i) {
-    FUGO_ASSIGN(links[i], encrypt_one(entry, links[i - 1]));
-    FUGO_ASSIGN(const Block again, encrypt_one(entry, links[i - 1]));
-    if (!equal_in_constant_time(links[i].bytes, again.bytes))
-      return wrong_answer("one block gave two results", key_label(entry.name));
+    FUGO_ASSIGN(links[i], encrypt_agreed(entry, links[i - 1]));
     if (equal_in_constant_time(links[i].bytes, links[i - 1].bytes))
       return wrong_answer("two blocks gave one result", key_label(entry.name));
   }
   entry.fingerprint = links[1];
   return {};
+}
+
+Result<Block> Pkcs11Token::encrypt_agreed(const Entry& entry, const Block& in) {
+  FUGO_ASSIGN(const Block once, encrypt_one(entry, in));
+  FUGO_ASSIGN(const Block again, encrypt_one(entry, in));
+  if (equal_in_constant_time(once.bytes, again.bytes)) return once;
+  return wrong_answer("one block gave two results", key_label(entry.name));
 }
 
 Result<Block> Pkcs11Token::encrypt_one(const Entry& entry, const Block& in) {

@@ -91,6 +91,20 @@ TEST(Config, EveryKeyIsRead) {
   EXPECT_EQ(token->max_bytes_per_call, 65536U);
 }
 
+TEST(Config, TokensWithoutAllowedMechanismsAreForTrialsAlone) {
+  std::string text = kGood;
+  const std::string after = "threads = 2\n";
+  text.insert(text.find(after) + after.size(), "allowed_mechanisms = false\n");
+  const auto settings = parse_settings(text, "/site/fugo.toml");
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_FALSE(settings->token(hsm::TokenRole::kIssuing)->allowed_mechanisms);
+  const std::string test = "\"test\"";
+  text.replace(text.find(test), test.size(), "\"production\"");
+  const auto refused = parse_settings(text, "/site/fugo.toml");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), HasSubstr("hsm.allowed_mechanisms must not"));
+}
+
 TEST(Config, EvaluationInTwoCallsReachesTheToken) {
   std::string text = kGood;
   const std::string after = "threads = 2\n";

@@ -13,6 +13,15 @@ namespace fugo::hsm::testing {
 
 inline constexpr const char* kSoftHsm = "/usr/lib/softhsm/libsofthsm2.so";
 
+// Device is the PKCS#11 implementation that this run of a test program works with: what
+// FUGO_TEST_DEVICE says. The contract tests run once with each.
+enum class Device : std::uint8_t {
+  kPlain,       // "softhsm", or nothing
+  kWithoutEcb,  // "without-ecb": SoftHSM through the fault module, which refuses CKM_AES_ECB
+  kNss,         // "nss": NSS softokn, which needs the fault module for its parameters alone
+};
+[[nodiscard]] Device device();
+
 // ScratchDirectory is a directory under the system's temporary directory, removed at the end.
 class ScratchDirectory {
  public:
@@ -32,8 +41,9 @@ struct ScratchToken {
   std::filesystem::path so_pin_file;
 };
 
-// make_scratch_token initialises a token labelled `label` in the token directory of
-// shared_conf(). Ends the process with a message when that fails.
+// make_scratch_token initialises a token of device() labelled `label`, of SoftHSM in the token
+// directory of shared_conf(). The labels of NSS are its own, nss-1 to nss-32, in turn. Ends the
+// process with a message when that fails.
 [[nodiscard]] ScratchToken make_scratch_token(const std::string& label, TokenRole role);
 
 // shared_conf is the softhsm2.conf of this test program, shared_directory the directory with it.
@@ -47,6 +57,8 @@ struct ScratchToken {
 [[nodiscard]] std::vector<KeyName> all_key_names();
 
 // TokenSet is an issuing, a linking and a standby token after one ceremony with all_key_names().
+// With NSS, which has no security officer for the ceremony, a SoftHSM token makes the keys, and
+// there is no journal key.
 struct TokenSet {
   TokenSettings issuing;
   TokenSettings linking;

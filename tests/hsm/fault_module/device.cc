@@ -55,11 +55,20 @@ CK_RV Device::load() {
   if (real_ != nullptr) return CKR_OK;
   const char* path = std::getenv("FUGO_FAULT_REAL_MODULE");
   if (const char* script = std::getenv("FUGO_FAULT_SCRIPT")) script_file_ = script;
+  without_ecb_ = std::getenv("FUGO_FAULT_WITHOUT_ECB") != nullptr;
+  if (const char* text = std::getenv("FUGO_FAULT_LIBRARY_PARAMETERS")) parameters_ = text;
   void* library =
       ::dlopen(path != nullptr ? path : "/usr/lib/softhsm/libsofthsm2.so", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return CKR_LIBRARY_LOAD_FAILED;
   const auto list = reinterpret_cast<CK_C_GetFunctionList>(::dlsym(library, "C_GetFunctionList"));
   return list == nullptr ? CKR_LIBRARY_LOAD_FAILED : list(&real_);
+}
+
+void* Device::initial_arguments(void* given) {
+  if (parameters_.empty() || given == nullptr) return given;
+  arguments_ = *static_cast<CK_C_INITIALIZE_ARGS*>(given);
+  arguments_.pReserved = parameters_.data();
+  return &arguments_;
 }
 
 void Device::reload() {

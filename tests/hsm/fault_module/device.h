@@ -39,6 +39,11 @@ class Device {
   [[nodiscard]] CK_RV load();
   [[nodiscard]] CK_FUNCTION_LIST* real() const { return real_; }
 
+  // without_ecb: the device refuses CKM_AES_ECB, whatever the script says.
+  [[nodiscard]] bool without_ecb() const { return without_ecb_; }
+  // initial_arguments adds the library's parameters to those of C_Initialize, where it has any.
+  [[nodiscard]] void* initial_arguments(void* given);
+
   // plan reads the script if it has changed, and tells what is to happen to a call.
   struct Plan {
     bool gone = false;
@@ -67,6 +72,10 @@ class Device {
   void pull();
   void log(const std::string& line) const;
 
+  // NSS reads its parameters where PKCS#11 has pReserved.
+  CK_C_INITIALIZE_ARGS arguments_{};
+  std::string parameters_;
+  bool without_ecb_ = false;
   CK_FUNCTION_LIST* real_ = nullptr;
   std::string script_file_;
   std::mutex mutex_;

@@ -23,7 +23,8 @@ struct Output {
 constexpr bool has_session(CkFunction function) {
   using enum CkFunction;
   return function != C_Initialize && function != C_Finalize && function != C_GetSlotList &&
-         function != C_GetTokenInfo && function != C_InitToken && function != C_OpenSession;
+         function != C_GetTokenInfo && function != C_GetMechanismInfo && function != C_InitToken &&
+         function != C_OpenSession;
 }
 
 // output_of finds a function's output among its arguments.
@@ -40,6 +41,8 @@ Output output_of(Arguments& a) {
     return {std::get<2>(a)->pValue, &std::get<2>(a)->ulValueLen};
   } else if constexpr (F == C_GetTokenInfo) {
     return {std::get<1>(a)->label, nullptr, sizeof(std::get<1>(a)->label)};
+  } else if constexpr (F == C_GetMechanismInfo) {
+    return {&std::get<2>(a)->flags, nullptr, sizeof(CK_FLAGS)};
   } else if constexpr (F == C_GetSlotList) {
     return {std::get<1>(a), std::get<2>(a), 0, sizeof(CK_SLOT_ID)};
   } else if constexpr (F == C_FindObjects) {
@@ -143,6 +146,9 @@ struct Forward<F, Member, CK_RV (*)(A...)> {
 
   static CK_RV call(A... arguments) {
     Device& device = Device::get();
+    if constexpr (kNamesMechanism)
+      if (device.without_ecb() && mechanism_of(arguments...) == CKM_AES_ECB)
+        return CKR_MECHANISM_INVALID;
     const auto plan = device.plan(kName);
     if (plan.broken) return CKR_VENDOR_DEFINED;
     if constexpr (F == CkFunction::C_Initialize || F == CkFunction::C_Finalize) {
@@ -160,6 +166,19 @@ struct Forward<F, Member, CK_RV (*)(A...)> {
   }
 
  private:
+  static constexpr bool kNamesMechanism = F == CkFunction::C_GetMechanismInfo ||
+                                          F == CkFunction::C_EncryptInit ||
+                                          F == CkFunction::C_DecryptInit;
+
+  static CK_MECHANISM_TYPE mechanism_of(CK_SLOT_ID /*slot*/, CK_MECHANISM_TYPE type,
+                                        CK_MECHANISM_INFO* /*info*/) {
+    return type;
+  }
+  static CK_MECHANISM_TYPE mechanism_of(CK_SESSION_HANDLE /*session*/,
+                                        const CK_MECHANISM* mechanism, CK_OBJECT_HANDLE /*key*/) {
+    return mechanism->mechanism;
+  }
+
   static CK_RV no_slots(CK_BBOOL /*present*/, CK_SLOT_ID* /*list*/, CK_ULONG* count) {
     *count = 0;
     return CKR_OK;
@@ -173,6 +192,8 @@ struct Forward<F, Member, CK_RV (*)(A...)> {
     const CK_ULONG capacity = capacity_of<F>(a, output);
     const std::vector<CK_BYTE> before(output.begin(),
                                       output.begin() + (output.data != nullptr ? capacity : 0));
+    if constexpr (F == CkFunction::C_Initialize)
+      std::get<0>(a) = device.initial_arguments(std::get<0>(a));
     const CK_RV rv = std::apply(device.real()->*Member, a);
     if (rv == CKR_OK) {
       if constexpr (F == CkFunction::C_FindObjects) {

@@ -14,6 +14,10 @@ elseif(CMAKE_BUILD_TYPE MATCHES "Rel")
   target_link_options(fugo_flags INTERFACE -Wl,-z,relro,-z,now)
 endif()
 
+if(FUGO_FUZZ)
+  target_compile_options(fugo_flags INTERFACE -fsanitize=fuzzer-no-link -gline-tables-only -O1)
+endif()
+
 # fugo_layer(NAME SOURCES ... PUBLIC ... PRIVATE ...): one layer, a static library fugo_NAME.
 function(fugo_layer name)
   cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})

@@ -79,8 +79,7 @@ class FieldWriter {
 
 class FieldReader {
  public:
-  explicit FieldReader(ByteView encoded)
-      : map_(nlohmann::json::from_cbor(encoded.begin(), encoded.end(), true, false)) {
+  explicit FieldReader(ByteView encoded) : map_(parse(encoded)) {
     if (!map_.is_object()) bad_ = "(map)";
   }
 
@@ -147,6 +146,14 @@ class FieldReader {
   [[nodiscard]] std::string bad() const { return bad_.empty() ? "(unknown field)" : bad_; }
 
  private:
+  // Of a map that says it has more entries than there can be, from_cbor throws all the same.
+  static nlohmann::json parse(ByteView encoded) {
+    try {
+      return nlohmann::json::from_cbor(encoded.begin(), encoded.end(), true, false);
+    } catch (const nlohmann::json::exception&) {
+      return nlohmann::json::value_t::discarded;
+    }
+  }
   explicit FieldReader(nlohmann::json map) : map_(std::move(map)) {
     if (!map_.is_object()) bad_ = "(map)";
   }

@@ -1,8 +1,6 @@
 // The table of all keys that a configuration file may have.
 #pragma once
 
-// It checks again what it asserts here, and says so as a mistake of the file.
-#define TOML_ASSERT(condition) static_cast<void>(0)
 #include <toml++/toml.h>
 
 #include <functional>

@@ -33,6 +33,8 @@ Bytes unbase64(std::string_view text) {
                         nullptr, sodium_base64_VARIANT_ORIGINAL) != 0)
     size = 0;
   bytes.resize(size);
+  // libsodium reads some characters beyond ASCII as if they were of the alphabet.
+  if (base64(bytes) != text) bytes.clear();
   return bytes;
 }
 

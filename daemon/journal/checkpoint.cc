@@ -27,6 +27,7 @@ std::string base64(ByteView bytes) {
 
 // unbase64 gives nothing for what is not base64.
 Bytes unbase64(std::string_view text) {
+  if (text.empty()) return {};
   Bytes bytes(text.size());
   std::size_t size = 0;
   if (sodium_base642bin(bytes.data(), bytes.size(), text.data(), text.size(), nullptr, &size,

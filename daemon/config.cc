@@ -118,6 +118,10 @@ void place_folders(Settings& settings) {
     if (path.empty()) path = settings.file.parent_path() / name;
   if (settings.link_usage.empty())
     settings.link_usage = settings.file.parent_path() / kLinkUsageFolder;
+  if (settings.exchange.senders.empty())
+    settings.exchange.senders = settings.file.parent_path() / "senders";
+  if (settings.exchange.certificates.empty())
+    settings.exchange.certificates = settings.file.parent_path() / "exchange";
   auto& recovery = settings.recovery;
   if (recovery.package_directory.empty())
     recovery.package_directory = settings.file.parent_path() / "recovery";

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "daemon/exchange/rules.h"
 #include "daemon/request_quota.h"
 #include "daemon/seeing/log_level.h"
 #include "engine/link/linking.h"
@@ -97,6 +98,7 @@ struct Settings {
   engine::LinkingSettings link;      // [linking], and time_zone: of the installed library
   std::filesystem::path link_usage;  // where processes that link leave their counts
   DaemonSection daemon;
+  ExchangeRules exchange;
   LogSection log;
   MetricsSection metrics;
 

@@ -296,6 +296,26 @@ void add_daemon_rules(std::vector<ConfigRule>& rules) {
   add_seconds_rule<&DaemonSection::stuck_after_seconds>(rules, "stuck_after_seconds", 86'400);
 }
 
+void add_exchange_rules(std::vector<ConfigRule>& rules) {
+  constexpr std::int64_t kMostMib = 1024;  // libcrypto's CMS takes messages whole
+  rules.push_back(
+      {"exchange", "senders", false,
+       path_into([](Settings& s) -> std::filesystem::path& { return s.exchange.senders; })});
+  rules.push_back(
+      {"exchange", "certificates", false,
+       path_into([](Settings& s) -> std::filesystem::path& { return s.exchange.certificates; })});
+  rules.push_back({"exchange", "require_encrypted", false,
+                   truth_into([](Settings& s) -> bool& { return s.exchange.require_encrypted; })});
+  rules.push_back(
+      {"exchange", "largest_mib", false, [](const toml::node& node, Settings& settings) {
+         const auto value = node.value_exact<std::int64_t>();
+         if (!value || *value < 1 || *value > kMostMib)
+           return fmt::format("must be a whole number from 1 to {}", kMostMib);
+         settings.exchange.most_bytes = static_cast<std::uint64_t>(*value) << 20U;
+         return std::string();
+       }});
+}
+
 std::vector<ConfigRule> make_rules() {
   std::vector<ConfigRule> rules = {
       {"", "environment", true,
@@ -357,6 +377,7 @@ std::vector<ConfigRule> make_rules() {
        })});
   add_linking_rules(rules);
   add_daemon_rules(rules);
+  add_exchange_rules(rules);
   return rules;
 }
 
@@ -382,6 +403,7 @@ std::span<const ConfigSection> config_sections() {
                                     {"delete", false},
                                     {"linking", false},
                                     {"daemon", false},
+                                    {"exchange", false},
                                     {"log", false},
                                     {"metrics", false}});
   return sections;

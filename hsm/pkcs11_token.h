@@ -32,6 +32,8 @@ class Pkcs11Token final : public Token {
   Status mac(const Key& key, std::size_t count, const Messages& fill, const Drain& drain) override;
   Status sign(const Key& key, ByteView message, MutableByteView to) override;
   Result<SecretBytes<32>> unwrap_data_key(const Key& wrap_key, ByteView wrapped) override;
+  Result<SecretArray<std::uint8_t>> decrypt_oaep(const RsaPublicKey& key,
+                                                 ByteView encrypted) override;
   Status random(MutableByteView to) override;
   Result<std::vector<std::uint8_t>> public_point(const Key& key) override;
   std::string description() const override;
@@ -86,6 +88,11 @@ class Pkcs11Token final : public Token {
                                MutableByteView to);
   [[nodiscard]] Result<SecretBytes<32>> unwrap_once(const Entry& entry, ByteView wrapped);
   [[nodiscard]] Status random_once(MutableByteView to);
+  [[nodiscard]] Result<SecretArray<std::uint8_t>> decrypt_oaep_once(const RsaPublicKey& key,
+                                                                    ByteView encrypted);
+  [[nodiscard]] Result<SecretArray<std::uint8_t>> decrypt_oaep_in(SessionPool::Lease& lease,
+                                                                  CK_OBJECT_HANDLE key,
+                                                                  ByteView encrypted);
 
   // acquire leases a session in which the handle of `entry` means what it did when it was found.
   [[nodiscard]] Result<SessionPool::Lease> acquire(const Entry& entry);

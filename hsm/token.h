@@ -21,6 +21,8 @@
 
 namespace fugo::hsm {
 
+struct RsaPublicKey;  // recovery_package.h
+
 // TokenSettings says how to reach and use one token.
 struct TokenSettings {
   std::filesystem::path module;        // the PKCS#11 library
@@ -133,6 +135,13 @@ class Token {
   // both must agree.
   [[nodiscard]] virtual Result<SecretBytes<32>> unwrap_data_key(const Key& wrap_key,
                                                                 ByteView wrapped) = 0;
+
+  // decrypt_oaep opens (CKM_RSA_PKCS_OAEP with SHA-1 and MGF1-SHA-1) what was encrypted to an
+  // exchange key, see exchange_key.h; twice, and both must agree. The key is found by its modulus,
+  // and its attributes are checked. kRefused when the token has no such key, and when the text is
+  // not one that was encrypted to it: the key opens another one at that moment.
+  [[nodiscard]] virtual Result<SecretArray<std::uint8_t>> decrypt_oaep(const RsaPublicKey& key,
+                                                                       ByteView encrypted) = 0;
 
   // public_point is CKA_EC_POINT (DER) of the public key that lies beside an EC key, as it was
   // when the key was found; the private key has proved then that it belongs to it.

@@ -12,8 +12,8 @@
 namespace fugo::keystore {
 
 inline constexpr std::uint64_t kAny8 = 0xFF, kAny16 = 0xFFFF, kAny32 = 0xFFFFFFFF, kAny64 = ~0ULL;
-inline constexpr std::size_t kName = 1024, kShort = 64, kDetails = 65536, kMostInDay = 1U << 20U,
-                             kMostKeyBlocks = 4096;
+inline constexpr std::size_t kName = 1024, kShort = 64, kDetails = 65536, kCertificate = 16384,
+                             kMostInDay = 1U << 20U, kMostKeyBlocks = 4096;
 
 // Each of the functions below is for a FieldWriter, where the row is const, and for a FieldReader.
 // A sum is stored as a 256-bit big-endian number.
@@ -82,6 +82,7 @@ void fields(Codec& codec, Row& row) {
   codec.number("state", row.state, 1, 3);
   codec.time("added", row.added);
   codec.list("versions", row.versions, kAny16);
+  codec.blob("certificate", row.certificate, kCertificate);
 }
 
 template <typename Codec, Is<KeyRow> Row>

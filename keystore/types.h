@@ -93,6 +93,8 @@ struct Agency {
   AgencyState state = AgencyState::kActive;
   std::int64_t added = 0;               // seconds since 1970
   std::vector<AgencyVersion> versions;  // oldest first; the last is the active one
+  // X.509 in DER, which what is written for this agency is encrypted to; empty: in the clear.
+  std::vector<std::uint8_t> certificate = {};
   friend bool operator==(const Agency&, const Agency&) = default;
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "daemon/exchange/rules.h"
 #include "daemon/request_quota.h"
 #include "engine/site.h"
 #include "keystore/ledger.h"
@@ -43,6 +44,8 @@ struct JobOptions {
   RequestQuota quota;
 
   std::optional<keystore::JobKind> only_kind;  // another kind is refused
+  ExchangeRules exchange;                      // for requests that are encrypted
+  std::string expected_id;                     // a request of another id is refused; empty: any
 
   // Called now and then, by one thread at a time: what is being done ("reading", "issuing",
   // "changing", "deleting", "answering"), rows done and rows in all.
@@ -79,6 +82,7 @@ struct JobReport {
   bool unfinished = false;  // of a check: it was started and has not ended
   std::string other_open;   // of a check: the request that has to be ended first, if there is one
   double seconds = 0;
+  std::string sender;  // who signed the request, if it was encrypted
 };
 
 // JobStop tells apart the ends of a run that somebody ordered.

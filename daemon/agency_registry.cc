@@ -199,4 +199,32 @@ Result<bool> set_agency_state(engine::Site& site, const std::string& code,
   return true;
 }
 
+Result<bool> set_agency_certificate(engine::Site& site, const std::string& code,
+                                    const Certificate* certificate, const keystore::Actor& actor) {
+  std::vector<std::uint8_t> der;
+  nlohmann::ordered_json details = {{"agency", code}, {"certificate", nullptr}};
+  if (certificate != nullptr) {
+    FUGO_TRY(certificate->check_valid(unix_now()));
+    if (!certificate->may_receive())
+      return fail(ErrorCode::kRefused, "its key usage does not allow to encrypt to it",
+                  "certificate " + certificate->name());
+    FUGO_ASSIGN(der, certificate->der());
+    FUGO_ASSIGN(details["certificate"], certificate->fingerprint());
+  }
+  FUGO_ASSIGN(auto update, site.ledger().begin());
+  FUGO_TRY(refuse_while_job_is_open(site, update->state()));
+  FUGO_ASSIGN(auto registry, read_registry(site.ledger()));
+  const auto at = registry.find(code);
+  if (at == registry.end()) return no_such_agency(code, "agency registry");
+  if (at->second.state == keystore::AgencyState::kClosed)
+    return fail(ErrorCode::kRefused, fmt::format("the agency {} is closed", code),
+                "agency registry");
+  if (at->second.certificate == der) return false;
+  at->second.certificate = std::move(der);
+  FUGO_TRY(update->put_agency(at->second));
+  FUGO_TRY(update->append_journal(actor, "agency.certificate", details.dump()));
+  FUGO_TRY(update->commit());
+  return true;
+}
+
 }  // namespace fugo::daemon

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "daemon/agency_file.h"
+#include "daemon/exchange/certificate.h"
 #include "daemon/mistakes.h"
 #include "engine/site.h"
 #include "keystore/ledger.h"
@@ -49,5 +50,13 @@ struct Importing {
 [[nodiscard]] Result<bool> set_agency_state(engine::Site& site, const std::string& code,
                                             keystore::AgencyState state,
                                             const keystore::Actor& actor);
+
+// set_agency_certificate puts the certificate that everything written for an agency is encrypted to
+// from now on into its place, or with nullptr takes it away. kRefused as set_agency_state, and for
+// a certificate that is not valid today or whose key usage does not allow to encrypt to it. False
+// when it was that already.
+[[nodiscard]] Result<bool> set_agency_certificate(engine::Site& site, const std::string& code,
+                                                  const Certificate* certificate,
+                                                  const keystore::Actor& actor);
 
 }  // namespace fugo::daemon

@@ -297,7 +297,7 @@ void add_daemon_rules(std::vector<ConfigRule>& rules) {
 }
 
 void add_exchange_rules(std::vector<ConfigRule>& rules) {
-  constexpr std::int64_t kMostMib = 1024;  // libcrypto's CMS takes messages whole
+  static constexpr std::int64_t kMostMib = 1024;  // libcrypto's CMS takes messages whole
   rules.push_back(
       {"exchange", "senders", false,
        path_into([](Settings& s) -> std::filesystem::path& { return s.exchange.senders; })});

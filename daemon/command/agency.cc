@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -20,6 +21,7 @@ constexpr std::size_t kMaxFileBytes = 64U << 20U;
 
 struct AgencyOptions {
   std::string file, code, name, method;
+  bool remove = false;
 };
 
 std::string method_name(std::uint8_t number) {
@@ -66,17 +68,24 @@ Result<Outcome> list(Context& context) {
   FUGO_ASSIGN(const auto site, open_site(settings, role, keystore::Access::kRead));
   Outcome outcome;
   outcome.document = {{"agencies", Json::array()}};
-  Table table({"CODE", "STATE", "METHOD", "ADDED", "NAME"});
+  Table table({"CODE", "STATE", "METHOD", "ADDED", "ENCRYPTED UNTIL", "NAME"});
   for (const auto& agency : site->agencies()) {
     const auto* const version = engine::version_for(agency, site->active_generation().number);
     const auto method = version == nullptr ? "" : method_name(version->method);
-    outcome.document["agencies"].push_back({{"code", agency.code},
-                                            {"name", agency.name},
-                                            {"state", state_name(agency.state)},
-                                            {"method", method},
-                                            {"added", format_time(agency.added)}});
-    table.add(
-        {agency.code, state_name(agency.state), method, format_time(agency.added), agency.name});
+    std::optional<Certificate> certificate;
+    if (!agency.certificate.empty()) {
+      FUGO_ASSIGN(certificate, Certificate::parse(agency.certificate, "agency " + agency.code));
+    }
+    const std::string until = certificate ? format_time(certificate->not_after()) : "-";
+    outcome.document["agencies"].push_back(
+        {{"code", agency.code},
+         {"name", agency.name},
+         {"state", state_name(agency.state)},
+         {"method", method},
+         {"added", format_time(agency.added)},
+         {"certificate_until", certificate ? Json(until) : Json(nullptr)}});
+    table.add({agency.code, state_name(agency.state), method, format_time(agency.added), until,
+               agency.name});
   }
   outcome.text = table.text();
   return outcome;
@@ -94,6 +103,34 @@ Result<Outcome> set_state(Context& context, const AgencyOptions& given,
   outcome.document = {{"agency", given.code}, {"state", state_name(state)}, {"changed", changed}};
   outcome.text =
       fmt::format("{} {} {}\n", given.code, changed ? "is now" : "was already", state_name(state));
+  return outcome;
+}
+
+Result<Outcome> certificate(Context& context, const AgencyOptions& given) {
+  context.applied = "nothing was applied";
+  if (given.file.empty() != given.remove)
+    return fail(ErrorCode::kUsage, "takes either FILE or --remove", "fugo agency certificate");
+  FUGO_ASSIGN(const auto actor, context.actor());
+  FUGO_ASSIGN(const auto settings, context.settings());
+  std::optional<Certificate> wanted;
+  if (!given.remove) {
+    FUGO_ASSIGN(wanted, Certificate::read(given.file));
+  }
+  FUGO_ASSIGN(const auto role, any_role(settings));
+  FUGO_ASSIGN(const auto site, open_site(settings, role, keystore::Access::kAppend));
+  FUGO_ASSIGN(const bool changed,
+              set_agency_certificate(*site, given.code, wanted ? &*wanted : nullptr, actor));
+  Outcome outcome;
+  outcome.document = {{"agency", given.code}, {"certificate", nullptr}, {"changed", changed}};
+  if (!wanted) {
+    outcome.text = fmt::format("what is written for {} is not encrypted\n", given.code);
+    return outcome;
+  }
+  FUGO_ASSIGN(const auto fingerprint, wanted->fingerprint());
+  outcome.document["certificate"] = fingerprint;
+  outcome.text =
+      fmt::format("what is written for {} is encrypted from now on\nSHA-256: {}\nuntil: {}\n",
+                  given.code, fingerprint, format_time(wanted->not_after()));
   return outcome;
 }
 
@@ -130,6 +167,11 @@ void add_agency(CLI::App& app, Context& context) {
         })
       ->add_option("CODE", given->code, "Agency code")
       ->required();
+  auto* sealing = offer("certificate", "Encrypt everything for an agency to its certificate",
+                        [](Context& c, const AgencyOptions& o) { return certificate(c, o); });
+  sealing->add_option("CODE", given->code, "Agency code")->required();
+  sealing->add_option("FILE", given->file, "X.509 certificate of the agency, PEM or DER");
+  sealing->add_flag("--remove", given->remove, "Encrypt nothing for it from now on");
   add_agency_merge(*group, context);
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "daemon/command/commands.h"
+#include "daemon/files/answer_folder.h"
 #include "daemon/command/job_output.h"
 #include "daemon/jobs/merge_job.h"
 #include "daemon/site_access.h"
@@ -41,7 +42,7 @@ Outcome describe_merger(const JobReport& report, const MergedAgencies& agencies)
   if (report.repeated) text += "It had been done before: nothing was applied now.\n";
   if (report.resumed) text += "An earlier run of it had stopped; this one finished it.\n";
   text += fmt::format("old and new symbols in {}\n",
-                      (report.answers / (agencies.into + ".csv")).string());
+                      find_answer(report.answers, agencies.into).string());
   return outcome;
 }
 

@@ -26,10 +26,10 @@ constexpr auto kFooter =
     "rows\nwere rejected; 4 the HSM is not available; 5 the ledger or journal is damaged.";
 
 using AddCommand = void (*)(CLI::App&, Context&);
-constexpr std::array<AddCommand, 18> kCommands = {
-    add_init,   add_agency, add_issue,  add_change, add_delete,  add_check,
-    add_jobs,   add_outbox, add_freeze, add_link,   add_keys,    add_regenerate,
-    add_status, add_stats,  add_verify, add_digest, add_journal, add_backup};
+constexpr std::array<AddCommand, 19> kCommands = {
+    add_init,   add_agency, add_issue,  add_change,  add_delete,   add_check,      add_jobs,
+    add_outbox, add_freeze, add_link,   add_keys,    add_exchange, add_regenerate, add_status,
+    add_stats,  add_verify, add_digest, add_journal, add_backup};
 
 // Messages go to standard error, for standard output carries results only.
 void log_to_standard_error() {

@@ -19,6 +19,7 @@ void add_link(CLI::App& app, Context& context);
 void add_keys(CLI::App& app, Context& context);
 void add_key_changes(CLI::App& group, Context& context);   // part of add_keys
 void add_key_recovery(CLI::App& group, Context& context);  // part of add_keys
+void add_exchange(CLI::App& app, Context& context);
 void add_regenerate(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_stats(CLI::App& app, Context& context);

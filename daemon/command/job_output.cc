@@ -28,6 +28,7 @@ JobOptions job_options(const Settings& settings) {
   options.reject_limit_percent = settings.reject_limit_percent;
   options.delete_reasons = settings.delete_reasons;
   options.records_directory = settings.daemon.records;
+  options.exchange = settings.exchange;
   return options;
 }
 
@@ -76,6 +77,7 @@ Json document_of(const JobReport& report, bool checked_only) {
   document["held"] = report.held;
   document["hold_reason"] = report.hold_reason;
   document["applied"] = !checked_only && !report.repeated;
+  document["sender"] = report.sender.empty() ? Json(nullptr) : Json(report.sender);
   document["seconds"] = report.seconds;
   if (!checked_only) return document;
   document["unfinished"] = report.unfinished;
@@ -141,6 +143,7 @@ Outcome describe_job(const JobReport& report, bool checked_only) {
   if (checked_only) text += outlook(report);
   if (!checked_only && report.repeated)
     text += "It had been answered before: nothing was applied now.\n";
+  if (!report.sender.empty()) text += fmt::format("signed by {}\n", report.sender);
   if (report.resumed) text += "An earlier run of it had stopped; this one finished it.\n";
   for (const auto& [reason, count] : report.rejects)
     text += fmt::format("  {:>12}  {}\n", grouped(count), reason);

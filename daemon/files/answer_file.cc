@@ -37,11 +37,14 @@ Result<Sha256> Sha256Stream::finish() {
   return digest;
 }
 
-Result<AnswerFile> AnswerFile::create(const std::filesystem::path& path) {
+Result<AnswerFile> AnswerFile::create(const std::filesystem::path& path, ByteView certificate) {
   AnswerFile file;
   file.path_ = path;
   FUGO_ASSIGN(file.fd_, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
   FUGO_ASSIGN(file.sha256_, Sha256Stream::create());
+  if (!certificate.empty()) {
+    FUGO_ASSIGN(file.writer_, SealedWriter::create(file.fd_.get(), certificate, path));
+  }
   file.buffer_.resize(kBufferBytes);
   return file;
 }
@@ -60,7 +63,7 @@ Status AnswerFile::append(std::string_view text) {
 Status AnswerFile::flush() {
   const ByteView bytes = as_bytes({buffer_.data(), used_});
   FUGO_TRY(sha256_.update(bytes));
-  FUGO_TRY(write_all(fd_.get(), bytes, path_));
+  FUGO_TRY(writer_ ? writer_->write(bytes) : write_all(fd_.get(), bytes, path_));
   used_ = 0;
   return {};
 }
@@ -68,6 +71,10 @@ Status AnswerFile::flush() {
 Result<Sha256> AnswerFile::finish() {
   FUGO_TRY(flush());
   buffer_ = {};
+  if (writer_) {
+    FUGO_ASSIGN(sealed_, writer_->finish());
+    writer_.reset();
+  }
   // Only a hint: when many files are then synced one after the other, most of them are there.
   ::sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
   return sha256_.finish();

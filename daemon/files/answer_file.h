@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/result.h"
+#include "daemon/exchange/sealed_writer.h"
 
 namespace fugo::daemon {
 
@@ -33,11 +35,17 @@ class Sha256Stream {
   std::unique_ptr<EVP_MD_CTX, Free> context_;
 };
 
+// kSealedSuffix is what the name of a file that is encrypted to its receiver ends with, behind the
+// name that it has in the clear.
+inline constexpr const char* kSealedSuffix = ".p7m";
+
 // AnswerFile is a new file of mode 0600. Movable; belongs to one thread.
 class AnswerFile {
  public:
-  // create makes the file; kIo when there is one of this name.
-  [[nodiscard]] static Result<AnswerFile> create(const std::filesystem::path& path);
+  // create makes the file; kIo when there is one of this name. With a certificate (DER) it is
+  // encrypted to that, and what is written to it is on no disk in the clear.
+  [[nodiscard]] static Result<AnswerFile> create(const std::filesystem::path& path,
+                                                 ByteView certificate = {});
 
   // room gives `size` bytes (at most 4096) to be filled, then take() says how many were.
   [[nodiscard]] Result<char*> room(std::size_t size) {
@@ -48,9 +56,11 @@ class AnswerFile {
   // append adds a text of any length.
   [[nodiscard]] Status append(std::string_view text);
 
-  // finish writes what is buffered, asks the system to begin writing, and gives the digest. The
-  // file is durable after sync() only.
+  // finish writes what is buffered, asks the system to begin writing, and gives the digest of the
+  // clear text. The file is durable after sync() only.
   [[nodiscard]] Result<Sha256> finish();
+  // sealed is the SHA-256 of the file itself where it is encrypted; after finish().
+  [[nodiscard]] const std::optional<Sha256>& sealed() const { return sealed_; }
   [[nodiscard]] Status sync();
 
  private:
@@ -59,6 +69,8 @@ class AnswerFile {
   std::filesystem::path path_;
   UniqueFd fd_;
   Sha256Stream sha256_;
+  std::unique_ptr<SealedWriter> writer_;  // of an encrypted file
+  std::optional<Sha256> sealed_;
   std::vector<char> buffer_;
   std::size_t used_ = 0;
 };

@@ -45,23 +45,39 @@ Result<std::vector<FileNote>> read_notes(const std::filesystem::path& folder) {
     if (!sha256 || sha256->size() != note.sha256.size()) return not_ours(folder / kSummaryName);
     note.name = entry["name"].get<std::string>();
     std::copy(sha256->begin(), sha256->end(), note.sha256.begin());
+    if (const auto at = entry.find("encrypted_sha256"); at != entry.end()) {
+      const auto sealed = at->is_string() ? unhex(at->get<std::string>()) : std::nullopt;
+      if (!sealed || sealed->size() != note.sha256.size()) return not_ours(folder / kSummaryName);
+      std::copy(sealed->begin(), sealed->end(), note.sealed.emplace().begin());
+    }
     notes.push_back(std::move(note));
   }
   return notes;
 }
 
-// The CSV files that are in the folder, hashed.
+// clear_name is the name that a CSV file has in the clear; empty for another file.
+std::string clear_name(const std::filesystem::path& file) {
+  const auto clear = file.extension() == kSealedSuffix ? file.stem() : file.filename();
+  return clear.extension() == ".csv" ? clear.string() : std::string();
+}
+
+// The CSV files that are in the folder, hashed; of those that are encrypted only the file itself.
 Result<std::vector<FileNote>> hash_files(const std::filesystem::path& folder) {
   std::error_code error;
   std::vector<FileNote> notes;
   for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error))
-    if (entry->path().extension() == ".csv") notes.push_back({entry->path().filename(), 0, {}});
+    if (const auto name = clear_name(entry->path()); !name.empty())
+      notes.push_back(
+          {name, 0, {}, name == entry->path().filename() ? std::nullopt : std::optional(Sha256{})});
   if (error) return fail_errno("cannot read", folder.string(), error.value());
   FUGO_TRY(parallel_ranges(notes.size(), kFilesAtATime, hardware_threads(),
                            [&](std::size_t first, std::size_t last, std::size_t) -> Status {
                              for (std::size_t i = first; i < last; ++i) {
-                               FUGO_ASSIGN(notes[i].sha256, hash_file(folder / notes[i].name));
+                               FileNote& note = notes[i];
+                               const std::string suffix = note.sealed ? kSealedSuffix : "";
+                               FUGO_ASSIGN(note.sealed ? *note.sealed : note.sha256,
+                                           hash_file(folder / (note.name + suffix)));
                              }
                              return {};
                            }));
@@ -77,11 +93,18 @@ Status add_records(const AnswersPlace& place, std::vector<FileNote>& notes) {
   return {};
 }
 
-// Adds what the summary says of files that were taken away.
-Status add_gone(const std::filesystem::path& folder, std::vector<FileNote>& notes) {
+// Adds what the summary says of files that were taken away, and of the clear text of encrypted ones
+// that are as they were written.
+Status add_told(const std::filesystem::path& folder, std::vector<FileNote>& notes) {
   FUGO_ASSIGN(auto told, read_notes(folder));
   std::set<std::string> there;
-  for (const auto& note : notes) there.insert(note.name);
+  for (auto& note : notes) {
+    there.insert(note.name);
+    const auto same = std::find_if(told.begin(), told.end(), [&](const FileNote& other) {
+      return note.sealed && other.name == note.name && other.sealed == note.sealed;
+    });
+    if (same != told.end()) note.sha256 = same->sha256;
+  }
   for (auto& note : told)
     if (there.count(note.name) == 0) notes.push_back(std::move(note));
   return {};
@@ -104,6 +127,20 @@ std::filesystem::path records_path(const AnswersPlace& place) {
 
 std::filesystem::path temporary_records_path(const AnswersPlace& place) {
   return place.records / ("." + place.id + ".csv.tmp");
+}
+
+std::string answer_name(const std::string& agency, bool sealed) {
+  return agency + ".csv" + (sealed ? kSealedSuffix : "");
+}
+
+std::string answer_agency(const std::string& name) {
+  return std::filesystem::path(clear_name(name)).stem().string();
+}
+
+std::filesystem::path find_answer(const std::filesystem::path& folder, const std::string& agency) {
+  std::error_code ignored;
+  const auto sealed = folder / answer_name(agency, true);
+  return std::filesystem::exists(sealed, ignored) ? sealed : folder / answer_name(agency, false);
 }
 
 std::string records_name(const std::string& id) { return "records/" + id + ".csv"; }
@@ -151,8 +188,12 @@ nlohmann::ordered_json reject_counts(const RejectList& rejects) {
 
 nlohmann::ordered_json file_notes(const std::vector<FileNote>& notes) {
   auto files = nlohmann::ordered_json::array();
-  for (const auto& note : notes)
+  for (const auto& note : notes) {
     files.push_back({{"name", note.name}, {"records", note.records}, {"sha256", hex(note.sha256)}});
+    if (!note.sealed) continue;
+    files.back()["encrypted"] = note.name + kSealedSuffix;
+    files.back()["encrypted_sha256"] = hex(*note.sealed);
+  }
   return files;
 }
 
@@ -174,7 +215,7 @@ Status check_published(const AnswersPlace& place, const std::array<std::uint8_t,
   const auto folder = answers_path(place.directory, place.id);
   FUGO_ASSIGN(auto notes, hash_files(folder));
   FUGO_TRY(add_records(place, notes));
-  FUGO_TRY(add_gone(folder, notes));
+  FUGO_TRY(add_told(folder, notes));
   FUGO_ASSIGN(const auto found, digest_of_notes(notes));
   if (found == digest) return {};
   return fail(ErrorCode::kRefused, "the answer files are not those that were made for this request",

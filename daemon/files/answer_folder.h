@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,12 +35,21 @@ struct AnswersPlace {
 [[nodiscard]] std::filesystem::path temporary_records_path(const AnswersPlace& place);
 [[nodiscard]] std::string records_name(const std::string& id);
 
-// FileNote is what the summary says of one CSV file.
+// FileNote is what the summary says of one CSV file. Name and SHA-256 are those of the clear text,
+// so that they are the same whenever it is made: an encrypted file never is.
 struct FileNote {
   std::string name;
   std::uint64_t records = 0;
   Sha256 sha256{};
+  std::optional<Sha256> sealed = std::nullopt;  // of the file name.p7m, if it is encrypted
 };
+
+// answer_name is the file's name for an agency, with or without encryption; answer_agency its
+// inverse, empty for the name of another file. find_answer is the one that is in a folder.
+[[nodiscard]] std::string answer_name(const std::string& agency, bool sealed);
+[[nodiscard]] std::string answer_agency(const std::string& name);
+[[nodiscard]] std::filesystem::path find_answer(const std::filesystem::path& folder,
+                                                const std::string& agency);
 
 // digest_of_notes is SHA-256 over the lines "<name> <SHA-256 in hex>\n", sorted by name; it sorts
 // the notes.

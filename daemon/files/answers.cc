@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -27,6 +28,7 @@ class Writer {
     for (const auto& agency : agencies) {
       if (codes_.size() <= agency.number) codes_.resize(agency.number + std::size_t{1});
       codes_[agency.number] = agency.code;
+      if (!agency.certificate.empty()) certificates_[agency.number] = agency.certificate;
     }
   }
 
@@ -45,7 +47,8 @@ class Writer {
   RejectList& rejects_;
   const KeepGoing& going_;
   ByteView records_;
-  std::vector<std::string> codes_;                // by agency number
+  std::vector<std::string> codes_;  // by agency number
+  std::map<keystore::AgencyNumber, std::vector<std::uint8_t>> certificates_;
   std::vector<keystore::AgencyNumber> answered_;  // agencies that get a file
   std::vector<FileNote> notes_;                   // of answered_, then rejects.csv
   WrittenAnswers written_;
@@ -102,11 +105,15 @@ Status Writer::write_some(std::size_t first, std::size_t last) {
     const keystore::AgencyNumber agency = answered_[i];
     const auto& count = parts_.counts()[agency];
     FileNote& note = notes_[i];
-    note.name = codes_[agency] + ".csv";
+    const auto certificate = certificates_.find(agency);
+    const bool sealed = certificate != certificates_.end();
+    note.name = answer_name(codes_[agency], false);
     note.records = count.count_new + count.count_existing;
-    FUGO_ASSIGN(auto file, AnswerFile::create(folder_ / note.name));
+    FUGO_ASSIGN(auto file, AnswerFile::create(folder_ / answer_name(codes_[agency], sealed),
+                                              sealed ? ByteView(certificate->second) : ByteView()));
     FUGO_TRY(write_agency(parts_, records_, agency, head_.id, codes_[agency], file, going_));
     FUGO_ASSIGN(note.sha256, file.finish());
+    note.sealed = file.sealed();
     files.push_back(std::move(file));
   }
   for (auto& file : files) FUGO_TRY(file.sync());

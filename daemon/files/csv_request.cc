@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "daemon/exchange/message.h"
 #include "daemon/files/encoding.h"
 #include "daemon/files/head.h"
 #include "daemon/files/request.h"
@@ -34,9 +35,13 @@ Result<Identity> identify(const std::filesystem::path& path) {
 
 class CsvRequest final : public Request {
  public:
-  static Result<std::unique_ptr<Request>> open(const std::filesystem::path& path);
+  static Result<std::unique_ptr<Request>> open(const std::filesystem::path& path,
+                                               const RequestOpening& how);
 
   const RequestHead& head() const override { return head_; }
+  const RequestSender& sender() const override { return sender_; }
+  Status check_sender(std::int64_t time) const override;
+  std::string_view text() const override { return text_.file; }
   Result<Survey> survey(const SurveyOptions& options) override {
     SurveyOptions mine = options;
     mine.rules.kind = head_.kind;
@@ -49,18 +54,22 @@ class CsvRequest final : public Request {
   Status check_unchanged() const override;
 
  private:
+  Status decrypt(const RequestOpening& how);
   Status read_head();
   // seek makes next_ the place of `row`.
   void seek(const Survey& survey, std::uint64_t row);
 
   MappedFile file_;
+  OpenedMessage message_;  // of an encrypted request what was in it
+  RequestSender sender_;
   Identity identity_;
   RequestText text_;
   RequestHead head_;
   RowMark next_;  // where the last read ended; offset 0: nowhere yet
 };
 
-Result<std::unique_ptr<Request>> CsvRequest::open(const std::filesystem::path& path) {
+Result<std::unique_ptr<Request>> CsvRequest::open(const std::filesystem::path& path,
+                                                  const RequestOpening& how) {
   auto request = std::make_unique<CsvRequest>();
   FUGO_ASSIGN(request->identity_, identify(path));
   FUGO_ASSIGN(request->file_, MappedFile::open(path));
@@ -68,8 +77,41 @@ Result<std::unique_ptr<Request>> CsvRequest::open(const std::filesystem::path& p
   request->text_.file = as_text(request->file_.bytes());
   FUGO_TRY(request->check_unchanged());
   request->file_.advise_sequential();
+  if (looks_encrypted(request->file_.bytes()))
+    FUGO_TRY(request->decrypt(how));
+  else if (how.rules.require_encrypted)
+    return fail(ErrorCode::kRefused, "is not encrypted, and this site takes no other request",
+                path.string(), "docs/exchange.md has the commands that make one");
   FUGO_TRY(request->read_head());
   return request;
+}
+
+Status CsvRequest::decrypt(const RequestOpening& how) {
+  const std::string where = text_.path.string();
+  if (how.token == nullptr)
+    return fail(ErrorCode::kRefused, "is encrypted, and only requests that are processed may be",
+                where, "decrypt it first");
+  if (file_.size() > how.rules.most_bytes)
+    return fail(ErrorCode::kRefused,
+                fmt::format("is encrypted and has {} bytes, more than the {} that may be opened as "
+                            "a whole",
+                            file_.size(), how.rules.most_bytes),
+                where, "split it into several requests, or raise exchange.largest_mib");
+  FUGO_ASSIGN(auto senders, read_certificates(how.rules.senders));
+  FUGO_ASSIGN(const auto own, read_certificates(how.rules.certificates));
+  FUGO_ASSIGN(auto clear, decrypt_message(file_.bytes(), own, *how.token, text_.path));
+  FUGO_ASSIGN(message_, verify_message(std::move(clear), std::move(senders), text_.path));
+  sender_.name = message_.sender.name();
+  FUGO_ASSIGN(sender_.certificate, message_.sender.fingerprint());
+  text_.file = message_.text();
+  return {};
+}
+
+Status CsvRequest::check_sender(std::int64_t time) const {
+  if (sender_.name.empty()) return {};
+  auto valid = message_.sender.check_valid(time);
+  if (!valid) valid.error().where = text_.path.string();
+  return valid;
 }
 
 Status CsvRequest::read_head() {
@@ -176,8 +218,19 @@ Status CsvRequest::read(const Survey& survey, const RowRules& rules, std::uint64
 
 }  // namespace
 
-Result<std::unique_ptr<Request>> Request::open(const std::filesystem::path& path) {
-  return CsvRequest::open(path);
+Result<std::unique_ptr<Request>> Request::open(const std::filesystem::path& path,
+                                               const RequestOpening& how) {
+  return CsvRequest::open(path, how);
+}
+
+bool is_encrypted_file(const std::filesystem::path& path) {
+  const auto file = MappedFile::open(path);
+  return file && looks_encrypted(file->bytes());
+}
+
+std::string named_id(const std::filesystem::path& path) {
+  std::string id = path.stem().string();
+  return path.extension() == ".p7m" && is_request_id(id) ? id : std::string();
 }
 
 }  // namespace fugo::daemon

@@ -64,7 +64,7 @@ class PairAnswers::Writer {
         both_(head.kind != keystore::JobKind::kDelete),
         has_request_(head.kind != keystore::JobKind::kMerge),
         going_(going) {
-    for (const auto& agency : registry) codes_[agency.number] = agency.code;
+    for (const auto& agency : registry) agencies_[agency.number] = &agency;
   }
 
   Result<WrittenAnswers> run(const nlohmann::ordered_json& counts, RejectList& rejects) {
@@ -108,16 +108,19 @@ class PairAnswers::Writer {
     FUGO_TRY(end_agency());
     if (open_.size() >= kFilesAtATime) FUGO_TRY(sync_open());
     FUGO_TRY(going_());
-    const auto code = codes_.find(agency);
-    if (code == codes_.end())
+    const auto known = agencies_.find(agency);
+    if (known == agencies_.end())
       return fail(ErrorCode::kInternal, "an answer is for an agency that is not registered");
     agency_ = agency;
+    const std::string& code = known->second->code;
+    const auto& certificate = known->second->certificate;
     const std::uint64_t count = pairs_.by_agency_[agency];
-    notes_.push_back({code->second + ".csv", count, {}});
-    FUGO_ASSIGN(auto file, AnswerFile::create(folder_ / notes_.back().name));
+    notes_.push_back({answer_name(code, false), count, {}});
+    FUGO_ASSIGN(auto file,
+                AnswerFile::create(folder_ / answer_name(code, !certificate.empty()), certificate));
     FUGO_TRY(file.append(fmt::format(
         "#fugo-response,version=1,id={},kind={},agency={},records={}\n{}\n", head_.id,
-        kind_name(head_.kind), code->second, count, both_ ? "old_symbol,new_symbol" : "symbol")));
+        kind_name(head_.kind), code, count, both_ ? "old_symbol,new_symbol" : "symbol")));
     open_.push_back(std::move(file));
     writing_ = true;
     return {};
@@ -127,6 +130,7 @@ class PairAnswers::Writer {
     if (!writing_) return {};
     writing_ = false;
     FUGO_ASSIGN(notes_.back().sha256, open_.back().finish());
+    notes_.back().sealed = open_.back().sealed();
     return {};
   }
 
@@ -159,7 +163,8 @@ class PairAnswers::Writer {
     std::map<std::string, std::uint64_t> symbols;
     for (std::size_t number = 0; number < pairs_.by_agency_.size(); ++number)
       if (pairs_.by_agency_[number] != 0 || (number != 0 && number == pairs_.expected_))
-        symbols[codes_[static_cast<keystore::AgencyNumber>(number)]] = pairs_.by_agency_[number];
+        symbols[agencies_.at(static_cast<keystore::AgencyNumber>(number))->code] =
+            pairs_.by_agency_[number];
     auto agencies = nlohmann::ordered_json::object();
     for (const auto& [code, count] : symbols) agencies[code] = {{"symbols", count}};
     nlohmann::ordered_json summary = {{"format", "fugo-summary"},
@@ -189,7 +194,7 @@ class PairAnswers::Writer {
   const bool both_;         // a symbol before and one after
   const bool has_request_;  // whose rows were rejected or carried out
   const KeepGoing& going_;
-  std::map<keystore::AgencyNumber, std::string> codes_;
+  std::map<keystore::AgencyNumber, const keystore::Agency*> agencies_;
   std::vector<FileNote> notes_;   // of the agencies, then rejects.csv, then the records
   std::vector<AnswerFile> open_;  // written, not yet synced; the last one may be being written
   bool writing_ = false;

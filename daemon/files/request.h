@@ -13,12 +13,29 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "daemon/exchange/rules.h"
 #include "daemon/files/agency_table.h"
 #include "daemon/files/keep_going.h"
 #include "daemon/files/rejects.h"
 #include "keystore/types.h"
 
+namespace fugo::hsm {
+class Token;
+}
+
 namespace fugo::daemon {
+
+// RequestOpening is what opening a request needs beside its file.
+struct RequestOpening {
+  ExchangeRules rules = {};     // who may send what
+  hsm::Token* token = nullptr;  // that encrypted requests are opened with; null: none is taken
+};
+
+// RequestSender is who signed a request: the name of a certificate in the folder of senders, and
+// its SHA-256 in hexadecimal. Both are empty of a request in the clear.
+struct RequestSender {
+  std::string name, certificate;
+};
 
 // RequestHead is a request's first line.
 struct RequestHead {
@@ -110,11 +127,19 @@ struct Segment {
 class Request {
  public:
   // open reads the first line and the header, no more. kIo when the file cannot be read; kRefused,
-  // with `where` = "file:line", when they are not what docs/spec/files.md says.
-  [[nodiscard]] static Result<std::unique_ptr<Request>> open(const std::filesystem::path& path);
+  // with `where` = "file:line", when they are not what docs/spec/files.md says. A request that is
+  // encrypted is decrypted and verified as a whole before that, into memory of secrets: kRefused
+  // with `where` = the file, kHsm when the token fails. See docs/exchange.md.
+  [[nodiscard]] static Result<std::unique_ptr<Request>> open(const std::filesystem::path& path,
+                                                             const RequestOpening& how = {});
   virtual ~Request() = default;
 
   [[nodiscard]] virtual const RequestHead& head() const = 0;
+  [[nodiscard]] virtual const RequestSender& sender() const = 0;
+  // check_sender is kRefused when the sender's certificate was not valid at `time`.
+  [[nodiscard]] virtual Status check_sender(std::int64_t time) const = 0;
+  // text is every byte, in the clear; resident codes are in it.
+  [[nodiscard]] virtual std::string_view text() const = 0;
 
   // survey looks at every byte once, and at rows a second time when processing numbers of an
   // agency do not ascend. kRefused with `where` = "file:line" when the whole file must be refused:
@@ -134,5 +159,11 @@ class Request {
   // they were when it was opened.
   [[nodiscard]] virtual Status check_unchanged() const = 0;
 };
+
+// is_encrypted_file tells whether a file is a CMS message and not a request in the clear; false for
+// one that cannot be read. named_id is the id that an encrypted request has by its file's name,
+// which must be ID.p7m; empty for another name.
+[[nodiscard]] bool is_encrypted_file(const std::filesystem::path& path);
+[[nodiscard]] std::string named_id(const std::filesystem::path& path);
 
 }  // namespace fugo::daemon

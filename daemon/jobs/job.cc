@@ -19,8 +19,11 @@
 namespace fugo::daemon {
 
 Result<std::unique_ptr<Job>> make_job(engine::Site& site, const JobOptions& options) {
-  FUGO_ASSIGN(auto request, Request::open(options.request));
+  FUGO_ASSIGN(auto request, Request::open(options.request, {options.exchange, &site.token()}));
   const keystore::JobKind kind = request->head().kind;
+  if (!options.expected_id.empty() && options.expected_id != request->head().id)
+    return fail(ErrorCode::kRefused, "the request in it has another id than the file's name says",
+                options.request.string(), "call an encrypted request ID.p7m");
   if (options.only_kind && *options.only_kind != kind)
     return fail(ErrorCode::kRefused,
                 std::string("is not a request of kind ") + job_kind_name(*options.only_kind),
@@ -53,10 +56,17 @@ Result<JobReport> check_job(engine::Site& site, const JobOptions& options) {
 namespace {
 
 // is_request_of tells whether a file is the very request of a job; one that is not there is.
-Result<bool> is_request_of(const JobOptions& options, const keystore::JobRow& job) {
+Result<bool> is_request_of(engine::Site& site, const JobOptions& options, const keystore::JobRow& job) {
   auto file = MappedFile::open(options.request);
   if (!file && file.error().native == ENOENT) return true;
   if (!file) return tl::unexpected(std::move(file).error());
+  std::unique_ptr<Request> opened;  // of an encrypted one: what counts is what is in it
+  if (is_encrypted_file(options.request)) {
+    auto request = Request::open(options.request, {options.exchange, &site.token()});
+    if (!request && request.error().code == ErrorCode::kRefused) return false;
+    if (!request) return tl::unexpected(std::move(request).error());
+    opened = std::move(*request);
+  }
   SecretBytes<32> key;
   std::copy(job.request_key.begin(), job.request_key.end(), key.data());
   const KeepGoing going(options.keep_going);
@@ -65,7 +75,7 @@ Result<bool> is_request_of(const JobOptions& options, const keystore::JobRow& jo
   survey.keep_going = &going;
   std::array<std::uint8_t, 32> hmac{};
   const std::atomic<bool> never{false};
-  FUGO_TRY(request_hmac(as_text(file->bytes()), survey, never, hmac));
+  FUGO_TRY(request_hmac(opened ? opened->text() : as_text(file->bytes()), survey, never, hmac));
   return equal_in_constant_time(hmac, job.request_hmac);
 }
 
@@ -79,7 +89,7 @@ Result<JobReport> finish_job(engine::Site& site, const JobOptions& options, cons
                 "request " + id + " is not one that was answered and not ended",
                 "ledger, table jobs", "fugo jobs list shows what there is");
   JobOptions mine = options;
-  FUGO_ASSIGN(const bool same, is_request_of(options, *known));
+  FUGO_ASSIGN(const bool same, is_request_of(site, options, *known));
   // Somebody else's file is left: it will be run, and refused for its content.
   if (!same) mine.request.clear();
   FUGO_TRY(end_job(site, mine, *known));

@@ -84,6 +84,8 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
   FUGO_TRY(going_());
   FUGO_ASSIGN(known_, site_.ledger().find_job(request_->head().id));
   const bool pinned = known_ && known_->state != JobState::kHeld;
+  // A request that was taken is not given up because its sender's certificate expires meanwhile.
+  FUGO_TRY(request_->check_sender(pinned ? known_->time : unix_now()));
   FUGO_ASSIGN(agencies_,
               AgencyTable::create(pinned ? registry_of(site_, *known_) : site_.agencies()));
   rules_.agencies = &agencies_;
@@ -193,6 +195,13 @@ void Job::pin(const keystore::LedgerState& state) {
   job_.accept_rejects = options_.accept_rejects;
 }
 
+void Job::name_sender(nlohmann::json& details) const {
+  const RequestSender& sender = request_->sender();
+  if (sender.name.empty()) return;
+  details["sender"] = sender.name;
+  details["sender_certificate"] = sender.certificate;
+}
+
 // A request that is new or was approved: its row pins everything that the answers depend on.
 Status Job::start() {
   FUGO_TRY(before_commit());
@@ -207,10 +216,11 @@ Status Job::start() {
       return fail(ErrorCode::kRefused, "the registries were changed while the request was read",
                   options_.request.string(), "run it again");
     FUGO_TRY(take_quota(update.state()));
-    return update.append_journal(
-        options_.actor, std::string(job_kind_name(job_.kind)) + ".start",
-        nlohmann::json{{"request", job_.id}, {"rows", job_.rows}, {"approved", job_.hold_reason}}
-            .dump());
+    nlohmann::json details = {
+        {"request", job_.id}, {"rows", job_.rows}, {"approved", job_.hold_reason}};
+    name_sender(details);
+    return update.append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".start",
+                                 details.dump());
   });
 }
 
@@ -342,6 +352,7 @@ Result<JobReport> Job::repeat() {
 
 Result<JobReport> Job::report() {
   fill_report(job_, report_);
+  report_.sender = request_->sender().name;
   RejectCounts counts = survey_.rejects.counts();
   for (std::size_t reason = 1; reason < counts.size(); ++reason) {
     if (job_.state == JobState::kHeld) counts[reason] += foreseen_[reason];

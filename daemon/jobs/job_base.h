@@ -104,6 +104,8 @@ class Job {
   [[nodiscard]] Status start();
   [[nodiscard]] Status take_up();
   void pin(const keystore::LedgerState& state);
+  // name_sender adds who signed the request to an entry of the journal.
+  void name_sender(nlohmann::json& details) const;
   [[nodiscard]] Status refuse_retired() const;
   [[nodiscard]] Result<JobReport> repeat();
   [[nodiscard]] Result<JobReport> report();

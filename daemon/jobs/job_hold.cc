@@ -73,9 +73,10 @@ Status Job::hold(const std::string& reasons) {
   FUGO_ASSIGN(const auto update, site_.ledger().begin());
   job_.approved_by.clear();  // what was approved was less
   FUGO_ASSIGN(job_.number, update->put_job(job_));
-  FUGO_TRY(update->append_journal(
-      options_.actor, std::string(job_kind_name(job_.kind)) + ".held",
-      nlohmann::json{{"request", job_.id}, {"rows", job_.rows}, {"reason", reasons}}.dump()));
+  nlohmann::json details = {{"request", job_.id}, {"rows", job_.rows}, {"reason", reasons}};
+  name_sender(details);
+  FUGO_TRY(update->append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".held",
+                                  details.dump()));
   return update->commit();
 }
 

@@ -51,7 +51,10 @@ Status remove_tree(const fs::path& path) {
 MappingFolder::MappingFolder(engine::Site& site, const keystore::RunRow& run,
                              const fs::path& records)
     : site_(site), run_(run), directory_(run.output_directory), records_(records) {
-  for (const auto& agency : site.agencies()) codes_[agency.number] = agency.code;
+  for (const auto& agency : site.agencies()) {
+    codes_[agency.number] = agency.code;
+    if (!agency.certificate.empty()) certificates_[agency.number] = agency.certificate;
+  }
 }
 
 Result<std::unique_ptr<MappingFolder>> MappingFolder::open(engine::Site& site,
@@ -72,7 +75,11 @@ fs::path MappingFolder::path() const {
 
 fs::path MappingFolder::file_of(keystore::AgencyNumber agency) const {
   if (agency == 0) return aliases_path(run_, records_);
-  return path() / (codes_.at(agency) + ".csv");
+  return path() / answer_name(codes_.at(agency), certificates_.count(agency) != 0);
+}
+
+fs::path MappingFolder::other_file_of(keystore::AgencyNumber agency) const {
+  return path() / answer_name(codes_.at(agency), certificates_.count(agency) == 0);
 }
 
 void MappingFolder::keep_counts(const std::vector<keystore::RunAgencyRow>& rows) {
@@ -89,7 +96,11 @@ Result<MappingFolder::OpenFile> MappingFolder::begin(const engine::MappingPart& 
   OpenFile open;
   open.final_path = file_of(part.agency);
   FUGO_TRY(remove_tree(temporary(open.final_path)));
-  FUGO_ASSIGN(open.file, AnswerFile::create(temporary(open.final_path)));
+  const auto certificate = certificates_.find(part.agency);
+  FUGO_ASSIGN(open.file,
+              AnswerFile::create(temporary(open.final_path), certificate == certificates_.end()
+                                                                 ? ByteView()
+                                                                 : ByteView(certificate->second)));
   FUGO_TRY(open.file.append(
       part.agency == 0
           ? std::string("old_record_symbol,new_record_symbol\n")
@@ -129,6 +140,7 @@ Status MappingFolder::end(OpenFile& open, const engine::MappingPart& part,
   row.bytes = fs::file_size(written, error);
   if (!error) fs::rename(written, open.final_path, error);
   if (error) return fail_errno("cannot rename", written.string(), error.value());
+  if (part.agency != 0) FUGO_TRY(remove_tree(other_file_of(part.agency)));
   bool many = false;
   {
     const std::lock_guard lock(mutex_);
@@ -140,6 +152,7 @@ Status MappingFolder::end(OpenFile& open, const engine::MappingPart& part,
 
 Status MappingFolder::forget(keystore::RunAgencyRow row, keystore::PersonId deleted_people) {
   FUGO_TRY(remove_tree(file_of(row.agency)));
+  if (row.agency != 0) FUGO_TRY(remove_tree(other_file_of(row.agency)));
   row.symbols = row.bytes = 0;
   row.sha256 = {};
   row.deleted_people = deleted_people;
@@ -174,6 +187,12 @@ Status MappingFolder::publish(const keystore::RunRow& run) {
   for (const auto& [code, count] : symbols) agencies[code] = {{"symbols", count}};
   std::sort(notes.begin(), notes.end(),
             [](const FileNote& a, const FileNote& b) { return a.name < b.name; });
+  auto files = file_notes(notes);
+  std::error_code ignored;
+  for (auto& file : files) {
+    const std::string sealed = file["name"].get<std::string>() + kSealedSuffix;
+    if (fs::exists(path() / sealed, ignored)) file["encrypted"] = sealed;
+  }
   const nlohmann::ordered_json summary = {{"format", "fugo-regeneration"},
                                           {"version", 1},
                                           {"run", run.id},
@@ -187,7 +206,7 @@ Status MappingFolder::publish(const keystore::RunRow& run) {
                                           {"symbols", run.symbols_mapped},
                                           {"records", run.records_mapped},
                                           {"agencies", agencies},
-                                          {"files", file_notes(notes)}};
+                                          {"files", files}};
   const fs::path folder = path();
   FUGO_TRY(write_durably(folder / "summary.json", as_bytes(summary.dump(2) + "\n"), 0600));
   const fs::path published = answers_path(directory_, run_.id);
@@ -209,7 +228,7 @@ Status refuse_mappings_there(const keystore::RunRow& run, const fs::path& record
 
 Result<bool> destroy_mapping(const keystore::RunRow& run, const std::string& agency_code) {
   const fs::path folder = answers_path(run.output_directory, run.id);
-  const fs::path path = folder / (agency_code + ".csv");
+  const fs::path path = find_answer(folder, agency_code);
   if (::unlink(path.c_str()) != 0) {
     if (errno == ENOENT) return false;
     return fail_errno("cannot remove", path.string(), errno);
@@ -223,7 +242,7 @@ Result<std::vector<fs::path>> unacknowledged_files(const keystore::Ledger& ledge
   FUGO_ASSIGN(const auto waiting, engine::waiting_agencies(ledger, run));
   std::vector<fs::path> files;
   for (const auto& code : waiting) {
-    fs::path path = answers_path(run.output_directory, run.id) / (code + ".csv");
+    fs::path path = find_answer(answers_path(run.output_directory, run.id), code);
     std::error_code ignored;
     if (fs::exists(path, ignored)) files.push_back(std::move(path));
   }

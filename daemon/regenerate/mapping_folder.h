@@ -50,6 +50,8 @@ class MappingFolder {
     std::filesystem::path final_path;
   };
   [[nodiscard]] std::filesystem::path file_of(keystore::AgencyNumber agency) const;
+  // other_file_of is the name that the file has where the agency's certificate came or went since.
+  [[nodiscard]] std::filesystem::path other_file_of(keystore::AgencyNumber agency) const;
   [[nodiscard]] Result<OpenFile> begin(const engine::MappingPart& part) const;
   [[nodiscard]] Status end(OpenFile& open, const engine::MappingPart& part,
                            keystore::PersonId deleted_people);
@@ -59,6 +61,7 @@ class MappingFolder {
   const std::filesystem::path directory_, records_;
   std::map<keystore::AgencyNumber, std::string> codes_;
   std::map<keystore::AgencyNumber, keystore::RunAgencyRow> kept_;
+  std::map<keystore::AgencyNumber, std::vector<std::uint8_t>> certificates_;  // of those with one
   std::mutex mutex_;
   // Guarded by mutex_.
   std::map<keystore::AgencyNumber, OpenFile> open_;  // between parts

@@ -129,6 +129,10 @@ bool has_request(const DaemonSection& daemon, const std::string& id) {
     for (auto at = fs::directory_iterator(folder, error); !error && at != fs::directory_iterator();
          at.increment(error)) {
       if (at->path().filename().native().front() == '.' || !is_regular(at->path())) continue;
+      if (is_encrypted_file(at->path())) {
+        if (named_id(at->path()) == id) return true;
+        continue;
+      }
       const auto request = Request::open(at->path());
       if (request && (*request)->head().id == id) return true;
     }

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "daemon/agency_file.h"
+#include "daemon/files/answer_folder.h"
 #include "daemon/files/head.h"
 #include "daemon/jobs/merge_job.h"
 
@@ -30,10 +31,10 @@ Result<std::vector<WaitingAnswer>> list_folder(const fs::path& folder) {
        at.increment(error)) {
     const auto& path = at->path();
     struct stat info {};
-    if (path.extension() != ".csv" || ::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
-      continue;
-    answers.push_back({folder.filename().string(), path.stem().string(),
-                       static_cast<std::uint64_t>(info.st_size), info.st_mtim.tv_sec});
+    const std::string agency = answer_agency(path.filename().string());
+    if (agency.empty() || ::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    answers.push_back({folder.filename().string(), agency, static_cast<std::uint64_t>(info.st_size),
+                       info.st_mtim.tv_sec});
   }
   if (error) return fail_errno("cannot list the folder", folder.string(), error.value());
   return answers;
@@ -87,7 +88,7 @@ Result<bool> acknowledge(keystore::Ledger& ledger, const fs::path& outbox, const
     return fail(ErrorCode::kUsage, "is not the id of a request", "ID");
   if (agency != kRejects && !valid_agency_code(agency))
     return fail(ErrorCode::kUsage, "is neither the code of an agency nor \"rejects\"", "AGENCY");
-  const fs::path folder = outbox / id, file = folder / (agency + ".csv");
+  const fs::path folder = outbox / id, file = find_answer(folder, agency);
   const std::string details = Json{{"request", id}, {"agency", agency}}.dump();
   struct stat info {};
   if (::lstat(file.c_str(), &info) != 0) {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "daemon/exchange/message.h"
 #include "daemon/files/head.h"
 #include "daemon/seeing/log.h"
 
@@ -31,11 +32,13 @@ bool being_written(int fd) {
   return errno == EAGAIN;
 }
 
-std::optional<RequestHead> head_of(int fd, const fs::path& path) {
+std::string start_of(int fd) {
   std::array<char, kHeadBytes> bytes{};
   const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), 0);
-  if (got <= 0) return std::nullopt;
-  std::string_view text(bytes.data(), static_cast<std::size_t>(got));
+  return {bytes.data(), got <= 0 ? 0 : static_cast<std::size_t>(got)};
+}
+
+std::optional<RequestHead> head_of(std::string_view text, const fs::path& path) {
   const auto end = text.find('\n');
   if (end == std::string_view::npos) return std::nullopt;
   text = text.substr(0, end);
@@ -43,6 +46,10 @@ std::optional<RequestHead> head_of(int fd, const fs::path& path) {
   auto head = parse_head(text, path);
   if (!head) return std::nullopt;
   return std::move(*head);
+}
+
+bool may_change(const QueuedFile& file) {
+  return file.kind == JobKind::kChange || (file.encrypted && !file.kind);
 }
 
 // Of two files with one name (one held, one new) the one that came first goes first.
@@ -56,13 +63,13 @@ bool before(const QueuedFile& a, const QueuedFile& b) {
 std::optional<std::size_t> next_file(const std::vector<QueuedFile>& files) {
   const QueuedFile* first_change = nullptr;
   for (const QueuedFile& file : files)
-    if (file.kind == JobKind::kChange && (first_change == nullptr || before(file, *first_change)))
+    if (may_change(file) && (first_change == nullptr || before(file, *first_change)))
       first_change = &file;
   std::optional<std::size_t> next;
   for (std::size_t i = 0; i < files.size(); ++i) {
     const QueuedFile& file = files[i];
     if (!file.ready) continue;
-    const bool follows = file.kind == JobKind::kIssue || file.kind == JobKind::kChange;
+    const bool follows = file.kind == JobKind::kIssue || may_change(file);
     if (follows && first_change != nullptr && before(*first_change, file)) continue;
     if (!next || before(file, files[*next])) next = i;
   }
@@ -96,9 +103,13 @@ bool Peeker::open_and_see(Place place, const fs::path& path) {
     return false;
   }
   if (place == Place::kInbox && being_written(fd.get())) return false;
-  Seen seen{info.st_dev, info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size,
-            {},          {}};
-  if (const auto head = head_of(fd.get(), path)) {
+  Seen seen{info.st_dev, info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size, {},
+            {},          false};
+  const std::string start = start_of(fd.get());
+  if (looks_encrypted(as_bytes(start))) {
+    seen.encrypted = true;
+    seen.id = named_id(path);
+  } else if (const auto head = head_of(start, path)) {
     seen.kind = head->kind;
     seen.id = head->id;
   }
@@ -118,6 +129,7 @@ std::optional<QueuedFile> Peeker::peek(Place place, const fs::path& path) {
   file.modified = seen.seconds;
   file.kind = seen.kind;
   file.id = seen.id;
+  file.encrypted = seen.encrypted;
   return file;
 }
 

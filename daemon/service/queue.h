@@ -24,12 +24,15 @@ struct QueuedFile {
   std::filesystem::path path;
   std::optional<keystore::JobKind> kind;  // nothing: the first line is wrong
   std::string id;                         // empty: the first line is wrong
+  bool encrypted =
+      false;  // then the id is the name's, and the kind is not known before it is opened
   std::int64_t modified = 0;
   bool ready = true;  // false: waits for somebody (held, paused)
 };
 
 // next_file chooses what is run next, by name over all kinds: nothing overtakes a change file that
-// waits, for whatever reason, but delete files and files before it. Nothing when none may run.
+// waits, for whatever reason, but delete files and files before it. A file whose kind is not known
+// because it is encrypted counts as such a file. Nothing when none may run.
 [[nodiscard]] std::optional<std::size_t> next_file(const std::vector<QueuedFile>& files);
 
 // Peeker looks at files without taking them, and remembers what it saw. One thread.
@@ -49,6 +52,7 @@ class Peeker {
     std::int64_t seconds = 0, nanoseconds = 0, size = 0;
     std::optional<keystore::JobKind> kind;
     std::string id;
+    bool encrypted = false;
   };
   [[nodiscard]] bool is_seen(const std::filesystem::path& path, const struct stat& info) const;
   [[nodiscard]] bool open_and_see(Place place, const std::filesystem::path& path);

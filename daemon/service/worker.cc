@@ -238,6 +238,12 @@ Result<std::vector<QueuedFile>> Worker::look_at_folders() {
   FUGO_ASSIGN(auto held, peeker_.held(settings_.daemon.held));
   files.insert(files.end(), work.begin(), work.end());
   files.insert(files.end(), held.begin(), held.end());
+  // Of a file that was opened before the ledger knows the kind.
+  for (QueuedFile& file : files) {
+    if (!file.encrypted || file.id.empty()) continue;
+    FUGO_ASSIGN(const auto job, site_->ledger().find_job(file.id));
+    if (job) file.kind = job->kind;
+  }
   return files;
 }
 

@@ -98,12 +98,16 @@ Status Worker::work_on(const QueuedFile& chosen) {
   if (file.place == Place::kHeld) FUGO_TRY(release_file(settings_.daemon, file.path));
   file.place = Place::kWork;
   file.path = settings_.daemon.work / file.name;
+  if (file.encrypted && file.id.empty())
+    return refuse(file, "is encrypted and must be called ID.p7m, ID being the request's id");
   const std::string shown = file.id.empty() ? safe_name(file.name) : file.id;
   log_info("a job begins", {field::job(shown), field::file(file.path)});
   board_.set_phase(Phase::kWorking);
   board_.job_started(shown, file.kind.value_or(keystore::JobKind::kIssue));
   const auto registry_version = site_->registry_version();
-  const auto report = run_job(*site_, options_for(file.path));
+  JobOptions options = options_for(file.path);
+  if (file.encrypted) options.expected_id = file.id;
+  const auto report = run_job(*site_, options);
   return settle(file, report, registry_version);
 }
 

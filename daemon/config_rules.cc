@@ -11,68 +11,11 @@
 #include <vector>
 
 #include "base/text.h"
+#include "daemon/config_setters.h"
 #include "daemon/roles.h"
 
 namespace fugo::daemon {
 namespace {
-
-template <typename T>
-using Member = T& (*)(Settings&);
-
-Setter text_into(Member<std::string> member) {
-  return [member](const toml::node& node, Settings& settings) -> std::string {
-    const auto value = node.value_exact<std::string>();
-    if (!value) return "must be a text in quotation marks";
-    if (value->empty()) return "must not be empty";
-    member(settings) = *value;
-    return {};
-  };
-}
-
-Setter choice_into(Member<std::string> member, std::string first, std::string second) {
-  return [=](const toml::node& node, Settings& settings) -> std::string {
-    const auto value = node.value_exact<std::string>();
-    if (!value || (*value != first && *value != second))
-      return fmt::format("must be \"{}\" or \"{}\"", first, second);
-    member(settings) = *value;
-    return {};
-  };
-}
-
-Setter path_into(Member<std::filesystem::path> member) {
-  return [member](const toml::node& node, Settings& settings) -> std::string {
-    const auto value = node.value_exact<std::string>();
-    if (!value) return "must be a path in quotation marks";
-    if (value->empty()) return "must not be empty";
-    member(settings) = (settings.file.parent_path() / *value).lexically_normal();
-    return {};
-  };
-}
-
-template <typename Int>
-Setter number_into(Member<Int> member, std::int64_t least, std::int64_t most) {
-  return [=](const toml::node& node, Settings& settings) -> std::string {
-    const auto value = node.value_exact<std::int64_t>();
-    if (!value || *value < least || *value > most)
-      return fmt::format("must be a whole number from {} to {}", least, most);
-    member(settings) = static_cast<Int>(*value);
-    return {};
-  };
-}
-
-// rows_into takes a limit of rows; 0: none.
-Setter rows_into(Member<std::uint64_t> member) {
-  return number_into<std::uint64_t>(member, 0, 1'000'000'000'000);
-}
-
-Setter truth_into(Member<bool> member) {
-  return [member](const toml::node& node, Settings& settings) -> std::string {
-    const auto value = node.value_exact<bool>();
-    if (!value) return "must be true or false";
-    member(settings) = *value;
-    return {};
-  };
-}
 
 // A call is a whole number of cipher blocks.
 std::string set_call_size(const toml::node& node, Settings& settings) {
@@ -119,18 +62,6 @@ std::string set_lock(const toml::node& node, Settings& settings) {
     return "must be \"preferred\" or \"required\"";
   settings.lock_memory = *value == "required" ? LockMemory::kRequired : LockMemory::kPreferred;
   return {};
-}
-
-// word_into takes a word that `parse` knows.
-template <auto parse, typename Value>
-Setter word_into(Member<Value> member) {
-  return [member](const toml::node& node, Settings& settings) -> std::string {
-    const auto text = node.value_exact<std::string>();
-    const auto value = parse(text ? std::string_view(*text) : std::string_view());
-    if (!value) return value.error().what;
-    member(settings) = *value;
-    return {};
-  };
 }
 
 // Metrics tell much about a site: no other host gets them from here.

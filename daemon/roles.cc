@@ -19,7 +19,7 @@ constexpr std::array kRoles{kAdministration, kIssuing, kApproval, kLinking,
                             kKeeping,        kBackup,  kAudit};
 
 // Groups of commands first, then the ones that differ from their group.
-constexpr std::array<CommandRole, 28> kTable{{
+constexpr std::array<CommandRole, 30> kTable{{
     {"init", kAdministration},
     {"agency", kAdministration},
     {"agency list", kAnybody},
@@ -37,6 +37,8 @@ constexpr std::array<CommandRole, 28> kTable{{
     {"link", kLinking},
     {"keys", kKeeping},
     {"keys list", kAnybody},
+    {"exchange", kKeeping},
+    {"exchange list", kAnybody},
     {"regenerate", kKeeping},
     {"regenerate status", kAnybody},
     {"regenerate ack", kApproval},

@@ -9,6 +9,7 @@
 
 #include "base/parallel.h"
 #include "daemon/site_access.h"
+#include "hsm/exchange_key.h"
 #include "hsm/token.h"
 #include "keystore/ledger.h"
 #include "keystore/page_walker.h"
@@ -160,9 +161,21 @@ class SiteVerifier {
         fault.where = fmt::format("{} token, {}", role_name(role), fault.where);
         outcome_.findings.push_back(std::move(fault));
       }
+      if (role == hsm::TokenRole::kIssuing) FUGO_TRY(verify_exchange_keys());
       outcome_.tokens.push_back(role_name(role));
     }
     token_.reset();
+    return {};
+  }
+
+  // They are in no registry: of those that are there the attributes are looked at.
+  Status verify_exchange_keys() {
+    FUGO_ASSIGN(const auto token, settings_.token(hsm::TokenRole::kIssuing));
+    FUGO_ASSIGN(const auto keys, hsm::list_exchange_keys(token));
+    for (const auto& key : keys)
+      if (!key.fault.empty())
+        outcome_.findings.push_back({ErrorCode::kRefused, key.fault, "issuing token, " + key.label,
+                                     "fugo exchange destroy takes it away"});
     return {};
   }
 

@@ -175,7 +175,10 @@ Result<OpenedMessage> copy_content(CMS_ContentInfo* cms, Certificate sender) {
 
 }  // namespace
 
-bool looks_encrypted(ByteView start) { return start.size() > 1 && start[0] == 0x30; }
+// SEQUENCE, of more than 127 bytes or of indefinite length: no text begins so.
+bool looks_encrypted(ByteView start) {
+  return start.size() > 1 && start[0] == 0x30 && start[1] >= 0x80;
+}
 
 Result<ClearBytes> decrypt_message(ByteView message, const std::vector<Certificate>& own,
                                    hsm::Token& token, const std::filesystem::path& path) {

@@ -55,6 +55,8 @@ class CsvRequest final : public Request {
 
  private:
   Status decrypt(const RequestOpening& how);
+  // refuse_text_form knows the forms of CMS that are not DER.
+  Status refuse_text_form() const;
   Status read_head();
   // seek makes next_ the place of `row`.
   void seek(const Survey& survey, std::uint64_t row);
@@ -82,6 +84,7 @@ Result<std::unique_ptr<Request>> CsvRequest::open(const std::filesystem::path& p
   else if (how.rules.require_encrypted)
     return fail(ErrorCode::kRefused, "is not encrypted, and this site takes no other request",
                 path.string(), "docs/exchange.md has the commands that make one");
+  FUGO_TRY(request->refuse_text_form());
   FUGO_TRY(request->read_head());
   return request;
 }
@@ -104,6 +107,14 @@ Status CsvRequest::decrypt(const RequestOpening& how) {
   sender_.name = message_.sender.name();
   FUGO_ASSIGN(sender_.certificate, message_.sender.fingerprint());
   text_.file = message_.text();
+  return {};
+}
+
+Status CsvRequest::refuse_text_form() const {
+  for (const std::string_view start : {"-----BEGIN CMS", "-----BEGIN PKCS7", "MIME-Version:"})
+    if (text_.file.starts_with(start))
+      return fail(ErrorCode::kRefused, "is a CMS message as text", text_.path.string(),
+                  "give openssl cms the option -outform DER");
   return {};
 }
 

@@ -56,7 +56,8 @@ Result<JobReport> check_job(engine::Site& site, const JobOptions& options) {
 namespace {
 
 // is_request_of tells whether a file is the very request of a job; one that is not there is.
-Result<bool> is_request_of(engine::Site& site, const JobOptions& options, const keystore::JobRow& job) {
+Result<bool> is_request_of(engine::Site& site, const JobOptions& options,
+                           const keystore::JobRow& job) {
   auto file = MappedFile::open(options.request);
   if (!file && file.error().native == ENOENT) return true;
   if (!file) return tl::unexpected(std::move(file).error());

@@ -1,24 +1,35 @@
 #!/bin/sh
 # Moves an agency's own data from old symbols to new ones, by the mapping file alone.
 #
-#   move-symbols.sh MAPPING DATA NEW
+#   move-symbols.sh MAPPING DATA NEW [CERTIFICATE KEY]
 #
 # MAPPING is <agency_code>.csv of a regeneration, a change of codes or a merger: a head line, then
 # old_symbol,new_symbol. DATA is the agency's table as CSV: a line of column names, then rows whose
 # first field is a symbol, which is not in quotes. NEW gets the same rows with the new symbols,
 # sorted by them; it appears whole or not at all. Rows whose symbol is not in the mapping go to
 # NEW.left as they are (exit 3): a symbol that was moved already, or one that the mapping does not
-# know. Needs nothing but POSIX tools, and disk instead of memory, whatever the size.
+# know. Needs nothing but POSIX tools, and disk instead of memory, whatever the size. An encrypted
+# MAPPING (.csv.p7m) is opened with the agency's CERTIFICATE and KEY, see open-answer.sh beside this.
 set -eu
 export LC_ALL=C
 
 fail() { echo "move-symbols: $1" >&2; exit "${2:-1}"; }
 
-[ $# = 3 ] || fail "usage: move-symbols.sh MAPPING DATA NEW" 2
+[ $# = 3 ] || [ $# = 5 ] || fail "usage: move-symbols.sh MAPPING DATA NEW [CERTIFICATE KEY]" 2
 mapping=$1 data=$2 new=$3
 [ -r "$mapping" ] || fail "$mapping cannot be read"
 [ -r "$data" ] || fail "$data cannot be read"
 [ ! -e "$new" ] || fail "$new is there already"
+
+work=$(mktemp -d "$(dirname "$new")/.move-symbols.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+umask 077
+
+if [ $# = 5 ]; then
+  "$(dirname "$0")/open-answer.sh" "$mapping" "$4" "$5" "$work/mapping"
+  mapping=$work/mapping
+fi
 
 # The head line says how many pairs there are: a truncated file is not used.
 head=$(sed -n 1p "$mapping")
@@ -31,11 +42,6 @@ told=${head##*records=}
 told=${told%%,*}
 there=$(($(wc -l <"$mapping") - 2))
 [ "$told" = "$there" ] || fail "$mapping: $there pairs, and the first line says $told: truncated?"
-
-work=$(mktemp -d "$(dirname "$new")/.move-symbols.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' HUP INT TERM
-umask 077
 
 # The mapping comes sorted by old symbol; sorting it again costs little and trusts nobody.
 tail -n +3 "$mapping" | sort -t, -k1,1 >"$work/pairs"

@@ -73,8 +73,8 @@ TEST_F(Inbox, AHeldChangeIsApprovedAndNothingOvertakesIt) {
   drop_sealed("C1.p7m", kind_text("C1", "change", {{resident_code(1), resident_code(2)}}, true));
   ASSERT_TRUE(wait_for([&] { return fs::exists(folder(site(), "held") / "C1/C1.p7m"); }))
       << daemon.log();
-  drop_sealed("D1.p7m", kind_text("D1", "delete", {{resident_code(3), "clerical_error"}}));
-  ASSERT_TRUE(wait_for([&] { return fs::exists(folder(site(), "held") / "D1/D1.p7m"); }))
+  drop_sealed("A1.p7m", kind_text("A1", "delete", {{resident_code(3), "clerical_error"}}));
+  ASSERT_TRUE(wait_for([&] { return fs::exists(folder(site(), "held") / "A1/A1.p7m"); }))
       << daemon.log();
   drop_sealed("E1.p7m", request_text("E1", trial_rows(20, 5, kAgencies)));
   drop_sealed("B1.p7m", request_text("B1", trial_rows(30, 5, kAgencies)));
@@ -83,8 +83,8 @@ TEST_F(Inbox, AHeldChangeIsApprovedAndNothingOvertakesIt) {
   ASSERT_EQ(site().run({"jobs", "approve", "C1"}).exit_code, 0);
   ASSERT_TRUE(wait_for([&] { return answered(site(), "C1") && answered(site(), "E1"); }))
       << daemon.log();
-  ASSERT_EQ(site().run({"jobs", "refuse", "D1"}).exit_code, 0);
-  ASSERT_TRUE(wait_for([&] { return refused(site(), "D1"); })) << daemon.log();
+  ASSERT_EQ(site().run({"jobs", "refuse", "A1"}).exit_code, 0);
+  ASSERT_TRUE(wait_for([&] { return refused(site(), "A1"); })) << daemon.log();
   EXPECT_EQ(daemon.stop(), 0);
   EXPECT_THAT(entries(folder(site(), "held")), IsEmpty());
 }

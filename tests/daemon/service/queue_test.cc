@@ -56,6 +56,21 @@ TEST(Queue, AHeldIssueHoldsNobodyUp) {
             "b");
 }
 
+TEST(Queue, AnEncryptedFileMayBeAChangeUntilItsKindIsKnown) {
+  auto sealed = file("b", std::nullopt);
+  sealed.encrypted = true;
+  EXPECT_EQ(next({sealed, file("c", JobKind::kIssue)}), "b");
+  sealed.ready = false;
+  EXPECT_EQ(next({sealed, file("c", JobKind::kIssue)}), "none");
+  EXPECT_EQ(next({sealed, file("c", JobKind::kDelete)}), "c");
+  EXPECT_EQ(next({sealed, file("a", JobKind::kChange)}), "a");
+  sealed.kind = JobKind::kIssue;
+  EXPECT_EQ(next({sealed, file("c", JobKind::kIssue)}), "c");
+  sealed.ready = true;
+  sealed.kind = std::nullopt;
+  EXPECT_EQ(next({sealed, file("a", JobKind::kChange, Place::kHeld, false)}), "none");
+}
+
 TEST(Queue, OfTwoWithOneNameTheOlderGoesFirst) {
   const std::vector<QueuedFile> files = {file("a", JobKind::kIssue, Place::kInbox),
                                          file("a", JobKind::kIssue, Place::kWork)};
@@ -85,6 +100,24 @@ TEST(Peeker, ReadsKindAndIdAndLeavesWhatIsNoFile) {
       EXPECT_EQ(seen.kind.has_value(), known) << seen.name;
       EXPECT_EQ(seen.id, known ? "J1" : "") << seen.name;
     }
+  }
+}
+
+TEST(Peeker, TakesTheIdOfAnEncryptedFileFromItsName) {
+  const fugo::test::TemporaryDirectory home;
+  const std::string sealed("\x30\x82\x10\x00 and more", 13);
+  for (const char* name : {"J1.p7m", "J1.csv", "J 1.p7m", ".p7m.p7m"})
+    fugo::test::write_file(home.path() / name, sealed);
+  // The first digit of a processing number is the same byte.
+  fugo::test::write_file(home.path() / "J2.p7m", "0000000000000001,131016,24727059608\n");
+  Peeker peeker;
+  const auto files = peeker.inbox(home.path());
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 4U);
+  for (const auto& seen : *files) {
+    EXPECT_EQ(seen.encrypted, seen.name != "J2.p7m") << seen.name;
+    EXPECT_EQ(seen.id, seen.name == "J1.p7m" ? "J1" : "") << seen.name;
+    EXPECT_FALSE(seen.kind) << seen.name;
   }
 }
 

@@ -5,6 +5,7 @@
 #include "tests/daemon/exchange/exchange_site.h"
 #include "tests/daemon/jobs/kind_requests.h"
 #include "tests/daemon/jobs/trial_requests.h"
+#include "tests/daemon/shell_blocks.h"
 
 namespace fugo::test {
 namespace {
@@ -13,18 +14,6 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 const fs::path kSource = FUGO_SOURCE_DIR;
-
-std::string shell_blocks(const std::string& document) {
-  std::string commands;
-  for (std::size_t at = document.find("```sh\n"); at != std::string::npos;
-       at = document.find("```sh\n", at)) {
-    at += 6;
-    const std::size_t end = document.find("```", at);
-    commands += document.substr(at, end - at);
-    at = end;
-  }
-  return commands;
-}
 
 // run_script runs commands in a folder, with fugo and the agency's programs on the path.
 CommandResult run_script(const fs::path& at, const std::string& commands) {

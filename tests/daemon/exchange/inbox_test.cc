@@ -68,7 +68,7 @@ TEST_F(Inbox, IsWorkedThrough) {
 }
 
 TEST_F(Inbox, AHeldChangeIsApprovedAndNothingOvertakesIt) {
-  issue_everybody(site(), 10, kAgencies);
+  ASSERT_EQ(issue_everybody(site(), 10, kAgencies).size(), kAgencies.size());
   RunningDaemon daemon(site());
   drop_sealed("C1.p7m", kind_text("C1", "change", {{resident_code(1), resident_code(2)}}, true));
   ASSERT_TRUE(wait_for([&] { return fs::exists(folder(site(), "held") / "C1/C1.p7m"); }))

@@ -76,7 +76,7 @@ Result<std::vector<FileNote>> hash_files(const std::filesystem::path& folder) {
                              for (std::size_t i = first; i < last; ++i) {
                                FileNote& note = notes[i];
                                const std::string suffix = note.sealed ? kSealedSuffix : "";
-                               FUGO_ASSIGN(note.sealed ? *note.sealed : note.sha256,
+                               FUGO_ASSIGN((note.sealed ? *note.sealed : note.sha256),
                                            hash_file(folder / (note.name + suffix)));
                              }
                              return {};

@@ -21,6 +21,9 @@ class BuildDirectory {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] const std::filesystem::path& target() const { return target_; }
 
+  // keep leaves what was built where it is when publish() does not happen: somebody finishes it.
+  void keep() { mine_ = false; }
+
   // publish renames to the target and syncs the parent; everything inside must be synced already.
   [[nodiscard]] Status publish();
 

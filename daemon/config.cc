@@ -177,6 +177,10 @@ bool Settings::configured(hsm::TokenRole role) const {
 Result<hsm::TokenSettings> Settings::token(hsm::TokenRole role) const {
   const bool is_issuing = role == hsm::TokenRole::kIssuing;
   const bool is_linking = role == hsm::TokenRole::kLinking;
+  // Where a standby token is the only one, the site is the second, and works with it under the
+  // standby role: its keys are checked to be those, no more and no less.
+  if (standby && !issuing && !linking && role != hsm::TokenRole::kStandby)
+    return token(hsm::TokenRole::kStandby);
   const auto& section = is_issuing ? issuing : is_linking ? linking : standby;
   const char* name = is_issuing ? "issuing" : is_linking ? "linking" : "standby";
   if (!section)

@@ -9,6 +9,7 @@
 #include "daemon/key_making.h"
 #include "daemon/site_access.h"
 #include "hsm/ceremony.h"
+#include "keystore/standby.h"
 #include "keystore/writer_lock.h"
 
 namespace fugo::daemon {
@@ -48,13 +49,12 @@ class TokenRecovery {
     FUGO_ASSIGN(const auto lock, keystore::take_keys_lock(settings_.ledger_directory));
     FUGO_ASSIGN(token_, settings_.token(wanted_.role));
     FUGO_ASSIGN(const auto files, packages_of(settings_, wanted_));
-    for (const auto& file : files) {
-      FUGO_ASSIGN(auto package, hsm::read_recovery_package(file));
-      packages_.push_back(std::move(package));
-    }
+    for (const auto& file : files) FUGO_TRY(read_package(file));
     hsm::finalize_all();
     FUGO_TRY(open_the_ledger());
-    if (const auto begun = journal("keys.recover.start"); !begun) {
+    auto begun = check_approved();
+    if (begun) begun = journal("keys.recover.start");
+    if (!begun) {
       FUGO_TRY(take_back(put_));
       return tl::unexpected<Error>(begun.error());
     }
@@ -66,6 +66,30 @@ class TokenRecovery {
   }
 
  private:
+  // read_package: of a folder full of packages one that is unreadable may not be needed.
+  Status read_package(const fs::path& file) {
+    auto package = hsm::read_recovery_package(file);
+    if (package) {
+      packages_.push_back(std::move(*package));
+      return {};
+    }
+    if (!wanted_.packages.empty()) return tl::unexpected<Error>(std::move(package).error());
+    done_.unread.push_back(package.error().message());
+    return {};
+  }
+
+  Status check_approved() {
+    if (settings_.custodians.empty() || wanted_.by_shares) return {};
+    auto approved = [&]() -> Status {
+      FUGO_ASSIGN(const auto site, open_ledger(settings_, wanted_.role, keystore::Access::kRead));
+      FUGO_ASSIGN(approval_, check_approvals(settings_, *site.ledger, recover_act(wanted_.role),
+                                             wanted_.approval));
+      return {};
+    }();
+    hsm::finalize_all();
+    return approved;
+  }
+
   // open_the_ledger sees to the one key that the registry can be read with.
   Status open_the_ledger() {
     FUGO_ASSIGN(const auto header, keystore::Ledger::read_header(settings_.ledger_directory));
@@ -131,7 +155,10 @@ class TokenRecovery {
     for (const auto& name : names)
       if (!in_a_package(name)) lacking.push_back(hsm::key_label(name));
     if (!lacking.empty())
-      return fail(ErrorCode::kRefused, fmt::format("no package has {}", fmt::join(lacking, ", ")),
+      return fail(ErrorCode::kRefused,
+                  fmt::format("no package has {}{}{}", fmt::join(lacking, ", "),
+                              done_.unread.empty() ? "" : "; unreadable are: ",
+                              fmt::join(done_.unread, "; ")),
                   "recovery packages", "give the packages of those versions too, by --package");
     for (const auto& package : packages_) {
       std::vector<KeyName> here;
@@ -178,13 +205,18 @@ class TokenRecovery {
     return tl::unexpected<Error>(std::move(first));
   }
 
+  // journal: a ledger that stands by is another site's, and not written; it is said instead.
   Status journal(const char* act) {
+    done_.journaled = !keystore::stands_by(settings_.ledger_directory);
+    if (!done_.journaled) return {};
     FUGO_ASSIGN(const auto site, open_ledger(settings_, wanted_.role, keystore::Access::kAppend));
     FUGO_ASSIGN(const auto update, site.ledger->begin());
-    const nlohmann::ordered_json details = {{"role", role_name(wanted_.role)},
-                                            {"token", done_.token},
-                                            {"keys", done_.labels},
-                                            {"present", done_.present.size()}};
+    nlohmann::ordered_json details = {{"role", role_name(wanted_.role)},
+                                      {"token", done_.token},
+                                      {"keys", done_.labels},
+                                      {"present", done_.present.size()}};
+    details.update(approval_);
+    if (wanted_.by_shares) details["by_shares"] = true;
     FUGO_TRY(update->append_journal(wanted_.actor, act, details.dump()));
     auto done = update->commit();
     hsm::finalize_all();
@@ -199,10 +231,20 @@ class TokenRecovery {
   std::vector<hsm::RecoveryPackage> packages_;
   std::vector<keystore::KeyRow> rows_;
   std::vector<KeyName> put_;
+  nlohmann::ordered_json approval_ = nlohmann::ordered_json::object();
   RecoveredToken done_;
 };
 
 }  // namespace
+
+Result<hsm::TokenRole> read_role(const std::string& name) {
+  for (const auto role :
+       {hsm::TokenRole::kIssuing, hsm::TokenRole::kLinking, hsm::TokenRole::kStandby})
+    if (role_name(role) == name) return role;
+  return fail(ErrorCode::kUsage, "must be issuing, linking or standby", "--role");
+}
+
+KeyAct recover_act(hsm::TokenRole role) { return {"keys.recover", {role_name(role)}}; }
 
 Result<RecoveredToken> recover_token(const Settings& settings, const KeyRecovery& wanted,
                                      const hsm::RecoveryKey& key, std::string& applied) {

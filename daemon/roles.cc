@@ -19,7 +19,7 @@ constexpr std::array kRoles{kAdministration, kIssuing, kApproval, kLinking,
                             kKeeping,        kBackup,  kAudit};
 
 // Groups of commands first, then the ones that differ from their group.
-constexpr std::array<CommandRole, 30> kTable{{
+constexpr std::array<CommandRole, 36> kTable{{
     {"init", kAdministration},
     {"agency", kAdministration},
     {"agency list", kAnybody},
@@ -50,6 +50,12 @@ constexpr std::array<CommandRole, 30> kTable{{
     {"journal accept-clock", kAdministration},
     {"backup", kBackup},
     {"restore", kBackup},
+    {"ship", kBackup},
+    {"follow", kBackup},
+    {"takeover", kApproval},
+    {"compare", kAudit},
+    {"reconcile", kAudit},
+    {"journal copy", kBackup},
 }};
 
 constexpr std::size_t kMostNameBytes = 16 * 1024;

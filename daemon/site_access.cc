@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "daemon/site_setup.h"
+#include "daemon/standby_access.h"
 #include "engine/methods.h"
+#include "keystore/standby.h"
 
 namespace fugo::daemon {
 namespace {
@@ -24,6 +28,42 @@ Status check_methods(const Settings& settings, engine::Site& site) {
   if (!found) return {};
   return fail(ErrorCode::kRefused, "the ledger uses a test method, which production refuses",
               settings.ledger_directory.string());
+}
+
+using OpenByKey =
+    std::function<Result<std::unique_ptr<keystore::Ledger>>(const SecretBytes<32>& data_key)>;
+
+Result<SecretBytes<32>> data_key_of(hsm::Token& token, const keystore::LedgerHeader& header) {
+  const hsm::KeyName name{hsm::KeyPurpose::kDataWrap, hsm::KeyAlgorithm::kAes256,
+                          header.wrap_key_version};
+  FUGO_ASSIGN(const auto wrap_key, token.find_key(name, std::nullopt));
+  return token.unwrap_data_key(wrap_key, header.wrapped_data_key);
+}
+
+// open_by opens with the data key that the header holds. A regeneration may give the ledger a new
+// one between the look at the header and the opening: then it is tried with that.
+Result<OpenLedger> open_by(const Settings& settings, hsm::TokenRole role, const OpenByKey& open) {
+  constexpr int kTries = 3;
+  OpenLedger opened;
+  FUGO_ASSIGN(auto header, keystore::Ledger::read_header(settings.ledger_directory));
+  FUGO_TRY(check_environment(settings, header));
+  FUGO_ASSIGN(const auto wanted, settings.token(role));
+  FUGO_ASSIGN(opened.token, hsm::Token::open(wanted));
+  FUGO_TRY(check_token_for(settings, *opened.token));
+  for (int attempt = 1;; ++attempt) {
+    auto ledger = [&]() -> Result<std::unique_ptr<keystore::Ledger>> {
+      FUGO_ASSIGN(const auto data_key, data_key_of(*opened.token, header));
+      return open(data_key);
+    }();
+    if (ledger) {
+      opened.ledger = std::move(*ledger);
+      return opened;
+    }
+    FUGO_ASSIGN(auto now, keystore::Ledger::read_header(settings.ledger_directory));
+    if (attempt == kTries || now.wrapped_data_key == header.wrapped_data_key)
+      return tl::unexpected<Error>(std::move(ledger).error());
+    header = std::move(now);
+  }
 }
 
 }  // namespace
@@ -84,23 +124,20 @@ Status check_token_for(const Settings& settings, const hsm::Token& token) {
 
 Result<OpenLedger> open_ledger(const Settings& settings, hsm::TokenRole role,
                                keystore::Access access) {
-  OpenLedger opened;
-  FUGO_ASSIGN(const auto header, keystore::Ledger::read_header(settings.ledger_directory));
-  FUGO_TRY(check_environment(settings, header));
-  FUGO_ASSIGN(const auto wanted, settings.token(role));
-  FUGO_ASSIGN(opened.token, hsm::Token::open(wanted));
-  FUGO_TRY(check_token_for(settings, *opened.token));
-  const hsm::KeyName name{hsm::KeyPurpose::kDataWrap, hsm::KeyAlgorithm::kAes256,
-                          header.wrap_key_version};
-  FUGO_ASSIGN(const auto wrap_key, opened.token->find_key(name, std::nullopt));
-  FUGO_ASSIGN(const auto data_key,
-              opened.token->unwrap_data_key(wrap_key, header.wrapped_data_key));
-  FUGO_ASSIGN(opened.ledger, keystore::Ledger::open(settings.ledger_directory, access, data_key));
-  return opened;
+  return open_by(settings, role, [&](const SecretBytes<32>& data_key) {
+    return keystore::Ledger::open(settings.ledger_directory, access, data_key);
+  });
+}
+
+Result<OpenLedger> open_standby_ledger(const Settings& settings, hsm::TokenRole role) {
+  return open_by(settings, role, [&](const SecretBytes<32>& data_key) {
+    return keystore::open_standby(settings.ledger_directory, data_key);
+  });
 }
 
 Result<std::unique_ptr<engine::Site>> open_site(const Settings& settings, hsm::TokenRole role,
                                                 keystore::Access access) {
+  if (role == hsm::TokenRole::kLinking) FUGO_TRY(keystore::check_serves(settings.ledger_directory));
   engine::SiteSettings wanted;
   wanted.ledger_directory = settings.ledger_directory;
   FUGO_ASSIGN(wanted.token, settings.token(role));

@@ -135,7 +135,13 @@ Status recover_keys(const TokenSettings& token, const RecoveryPackage& package,
   FUGO_ASSIGN(const auto delivery, delivery_of(package, names, token.role));
   if (delivery.keys.empty()) return {};
   FUGO_ASSIGN(auto site, CeremonySite::open(token));
-  FUGO_TRY(site.check_all_absent(names));
+  if (auto absent = site.check_all_absent(names); !absent) {
+    if (absent.error().code == ErrorCode::kRefused)
+      absent.error().hint =
+          "it is half made by a run that died, or another's: when this is the new token, "
+          "initialise the token anew with its maker's tool, and run this again";
+    return absent;
+  }
   FUGO_TRY(site.import_recovery_key(key, names, kSessionLabel));
   auto done = site.receive(delivery, kSessionLabel);
   if (done) return {};

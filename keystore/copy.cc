@@ -1,6 +1,7 @@
 #include "keystore/copy.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,32 +30,65 @@ struct DigestContextDeleter {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
 
-// copy_pieces copies and hashes; the file is mapped, so it may be unlinked meanwhile.
-Status copy_pieces(ByteView content, int to, const fs::path& path, CopiedFile& copied) {
+// ReadFile is a file that is read in pieces: a medium that fails answers an error, where reading it
+// through a mapping would end the process.
+struct ReadFile {
+  UniqueFd fd;
+  fs::path path;
+  std::uint64_t bytes = 0;
+
+  static Result<ReadFile> open(const fs::path& path) {
+    ReadFile file;
+    file.path = path;
+    FUGO_ASSIGN(file.fd, open_file(path, O_RDONLY));
+    struct stat info {};
+    if (::fstat(file.fd.get(), &info) != 0) return fail_errno("cannot read", path.string(), errno);
+    if (!S_ISREG(info.st_mode))
+      return fail(ErrorCode::kIo, "is not a regular file", path.string(), "name a file");
+    file.bytes = static_cast<std::uint64_t>(info.st_size);
+    ::posix_fadvise(file.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+    return file;
+  }
+  // read gives at least one byte, or none at the end.
+  [[nodiscard]] Result<std::size_t> read(MutableByteView into) const {
+    for (;;) {
+      const ssize_t got = ::read(fd.get(), into.data(), into.size());
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno != EINTR) return fail_errno("cannot read", path.string(), errno);
+    }
+  }
+};
+
+// read_pieces hashes a file to its end, and gives each piece to `take`.
+Status read_pieces(const ReadFile& from, CopiedFile& copied,
+                   const std::function<Status(ByteView)>& take) {
   const std::unique_ptr<EVP_MD_CTX, DigestContextDeleter> digest(EVP_MD_CTX_new());
   if (!digest || EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) != 1)
     return crypto_failure("EVP_DigestInit_ex");
-  for (std::size_t at = 0; at < content.size(); at += kPieceBytes) {
-    const auto piece = content.subspan(at, std::min(kPieceBytes, content.size() - at));
-    FUGO_TRY(write_all(to, piece, path));
+  std::vector<std::uint8_t> memory(kPieceBytes);
+  for (;;) {
+    FUGO_ASSIGN(const std::size_t got, from.read(memory));
+    if (got == 0) break;
+    const auto piece = ByteView(memory).first(got);
+    FUGO_TRY(take(piece));
     if (EVP_DigestUpdate(digest.get(), piece.data(), piece.size()) != 1)
       return crypto_failure("EVP_DigestUpdate");
+    copied.bytes += got;
   }
   if (EVP_DigestFinal_ex(digest.get(), copied.sha256.data(), nullptr) != 1)
     return crypto_failure("EVP_DigestFinal_ex");
-  copied.bytes = content.size();
   return {};
 }
 
-// copy_one writes one file anew, synced; its name is its directory's to sync.
-Result<CopiedFile> copy_one(const MappedFile& content, const fs::path& to,
-                            const std::string& name) {
-  content.advise_sequential();
+// copy_one writes one file anew, synced; its name is its directory's to sync. The source is open,
+// so it may be unlinked meanwhile.
+Result<CopiedFile> copy_one(const ReadFile& from, const fs::path& to, const std::string& name) {
   const auto path = to / name;
   FUGO_ASSIGN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
   CopiedFile copied;
   copied.name = name;
-  FUGO_TRY(copy_pieces(content.bytes(), file.get(), path, copied));
+  FUGO_TRY(read_pieces(from, copied,
+                       [&](ByteView piece) { return write_all(file.get(), piece, path); }));
   FUGO_TRY(sync_file(file.get(), path));
   return copied;
 }
@@ -70,8 +104,9 @@ Status sync_copy(const fs::path& to, const std::vector<std::string>& names) {
 // LedgerCopier copies one ledger; an attempt that meets a file that went away copies no file.
 class LedgerCopier {
  public:
-  LedgerCopier(LedgerImpl& ledger, const fs::path& to, const CopyProgress& progress)
-      : parts_(ledger.parts()), to_(to), progress_(progress) {}
+  LedgerCopier(LedgerImpl& ledger, const fs::path& to, const CopyProgress& progress,
+               const std::set<std::string>& known)
+      : parts_(ledger.parts()), to_(to), progress_(progress), known_(known) {}
 
   Result<LedgerCopy> copy() {
     FUGO_TRY(make_directory(to_ / kBulkDirectory));
@@ -99,8 +134,11 @@ class LedgerCopier {
     std::vector<FileRow> rows;
     FUGO_TRY(read_rows(copy.state, rows));
     std::vector<std::string> names;
-    for (const FileRow& row : rows)
-      names.push_back((fs::path(kBulkDirectory) / bulk_file_name(row.number)).string());
+    copy.kept.clear();
+    for (const FileRow& row : rows) {
+      auto name = (fs::path(kBulkDirectory) / bulk_file_name(row.number)).string();
+      (known_.contains(name) ? copy.kept : names).push_back(std::move(name));
+    }
     FUGO_ASSIGN(copy.files, copy_files(parts_.directory, to_, names, progress_));
     FUGO_ASSIGN(auto rows_file, hash_rows());
     copy.files.insert(copy.files.begin(), std::move(rows_file));
@@ -134,17 +172,16 @@ class LedgerCopier {
   // hash_rows takes LMDB's own files of the reading away, and hashes the rest.
   Result<CopiedFile> hash_rows() const {
     ::unlink((to_ / kLockFile).c_str());
-    const auto path = to_ / kDataFile;
-    FUGO_ASSIGN(const auto content, MappedFile::open(path));
-    const std::array<ByteView, 1> whole = {content.bytes()};
-    CopiedFile file{kDataFile, content.size(), {}};
-    FUGO_ASSIGN(file.sha256, sha256(whole));
+    FUGO_ASSIGN(const auto rows, ReadFile::open(to_ / kDataFile));
+    CopiedFile file{kDataFile, 0, {}};
+    FUGO_TRY(read_pieces(rows, file, [](ByteView) { return Status{}; }));
     return file;
   }
 
   const LedgerImpl::Parts& parts_;
   const fs::path& to_;
   const CopyProgress& progress_;
+  const std::set<std::string>& known_;
 };
 
 }  // namespace
@@ -152,11 +189,11 @@ class LedgerCopier {
 Result<std::vector<CopiedFile>> copy_files(const fs::path& from, const fs::path& to,
                                            const std::vector<std::string>& names,
                                            const CopyProgress& progress) {
-  std::vector<MappedFile> files;  // all before the first is copied: what is open can go away
+  std::vector<ReadFile> files;  // all before the first is copied: what is open can go away
   std::uint64_t total = 0, done = 0;
   for (const auto& name : names) {
-    FUGO_ASSIGN(auto file, MappedFile::open(from / name));
-    total += file.size();
+    FUGO_ASSIGN(auto file, ReadFile::open(from / name));
+    total += file.bytes;
     files.push_back(std::move(file));
   }
   std::mutex mutex;  // guards done, and the calls of progress
@@ -175,11 +212,12 @@ Result<std::vector<CopiedFile>> copy_files(const fs::path& from, const fs::path&
   return copied;
 }
 
-Result<LedgerCopy> copy_ledger(Ledger& ledger, const fs::path& to, const CopyProgress& progress) {
+Result<LedgerCopy> copy_ledger(Ledger& ledger, const fs::path& to, const CopyProgress& progress,
+                               const std::set<std::string>& known) {
   auto* implementation = dynamic_cast<LedgerImpl*>(&ledger);
   if (implementation == nullptr)
     return fail(ErrorCode::kInternal, "the ledger cannot be copied", kWhere);
-  return LedgerCopier(*implementation, to, progress).copy();
+  return LedgerCopier(*implementation, to, progress, known).copy();
 }
 
 }  // namespace fugo::keystore

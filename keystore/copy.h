@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,14 +38,17 @@ using CopyProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t 
 struct LedgerCopy {
   std::int64_t time = 0;  // everything that was committed before it is in the copy
   LedgerState state;
-  std::vector<CopiedFile> files;  // data.mdb first
+  std::vector<CopiedFile> files;    // data.mdb first
+  std::vector<std::string> kept{};  // files that the rows name too, and that were known already
 };
 
 // copy_ledger copies the ledger as of one commit into `to`, an existing empty directory, durably,
 // while other processes go on: LMDB's rows first, then the files that these name, which never
 // change; files that were merged away in between make it begin again with newer rows. kStale when
-// the ledger was given new keys meanwhile; kRefused when files keep going away.
+// the ledger was given new keys meanwhile; kRefused when files keep going away. Files whose names
+// are `known` are not copied: whoever gets the copy has them.
 [[nodiscard]] Result<LedgerCopy> copy_ledger(Ledger& ledger, const std::filesystem::path& to,
-                                             const CopyProgress& progress = {});
+                                             const CopyProgress& progress = {},
+                                             const std::set<std::string>& known = {});
 
 }  // namespace fugo::keystore

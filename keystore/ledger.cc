@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/group_share.h"
 #include "keystore/ledger_impl.h"
+#include "keystore/standby.h"
 #include "keystore/update.h"
 
 namespace fugo::keystore {
@@ -123,6 +124,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(const fs::path& directory, Access a
   parts.directory = directory;
   parts.access = access;
   const bool reads = access == Access::kRead;
+  if (!reads) FUGO_TRY(check_serves(directory));
   FUGO_ASSIGN(parts.environment,
               Environment::open(directory, reads ? OpenMode::kRead : OpenMode::kWrite));
   if (access == Access::kWrite) {

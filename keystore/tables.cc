@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "keystore/standby.h"
+
 namespace fugo::keystore {
 namespace {
 
@@ -100,7 +102,10 @@ Result<std::unique_ptr<ReadTransaction>> begin_reading(std::shared_ptr<Environme
 
 Result<std::unique_ptr<WriteTransaction>> begin_writing(std::shared_ptr<Environment> environment,
                                                         const Sealer& sealer) {
+  const auto directory = environment->directory();
   FUGO_ASSIGN(auto transaction, WriteTransaction::begin(std::move(environment)));
+  // Looked for under LMDB's lock: whoever hands over makes the mark under it too.
+  FUGO_TRY(check_serves_now(directory));
   FUGO_TRY(sealer.check_header(*transaction));
   return transaction;
 }

@@ -42,15 +42,22 @@ Status verify_copy(Settings settings, const fs::path& ledger, const BackupStage&
 Result<Inventory> copy_site(const Settings& settings, const fs::path& to, const fs::path& target,
                             const keystore::Actor& actor, const BackupStage& stage) {
   FUGO_ASSIGN(const auto role, any_role(settings));
-  FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kAppend));
+  FUGO_ASSIGN(auto site, open_ledger(settings, role, keystore::Access::kAppend));
   FUGO_TRY(journal(*site.ledger, actor, "backup.start", {{"directory", target.string()}}));
   FUGO_TRY(make_directory(to / kBackupLedger));
-  FUGO_ASSIGN(const auto copy, keystore::copy_ledger(*site.ledger, to / kBackupLedger,
-                                                     [&](std::uint64_t done, std::uint64_t total) {
-                                                       stage("copy", done, total);
-                                                     }));
-  FUGO_ASSIGN(auto inventory, inventory_of(*site.ledger, copy));
-  inventory.taken = copy.time;
+  const auto progress = [&](std::uint64_t done, std::uint64_t total) {
+    stage("copy", done, total);
+  };
+  auto copy = keystore::copy_ledger(*site.ledger, to / kBackupLedger, progress);
+  // A regeneration that ends meanwhile gives the ledger new keys.
+  for (int again = 1; !copy && copy.error().code == ErrorCode::kStale && again < 3; ++again) {
+    site = {};
+    FUGO_ASSIGN(site, open_ledger(settings, role, keystore::Access::kAppend));
+    copy = keystore::copy_ledger(*site.ledger, to / kBackupLedger, progress);
+  }
+  FUGO_TRY(copy.map([](auto&&) {}));
+  FUGO_ASSIGN(auto inventory, inventory_of(*site.ledger, *copy));
+  inventory.taken = copy->time;
   inventory.operator_name = actor.operator_name;
   inventory.order = actor.order;
   return inventory;

@@ -17,17 +17,6 @@ using Json = nlohmann::ordered_json;
 constexpr int kVersion = 1;
 constexpr auto kHint = "this backup cannot be restored: take another one";
 
-// file_name is a name that a ledger's file can have: nothing outside of its directory.
-bool is_file_name(const std::string& name) {
-  constexpr std::string_view kFolder = "data/", kEnding = ".fugo";
-  if (name == "data.mdb") return true;
-  if (!name.starts_with(kFolder) || !name.ends_with(kEnding)) return false;
-  const std::string_view digits(name.data() + kFolder.size(),
-                                name.size() - kFolder.size() - kEnding.size());
-  return !digits.empty() && digits.size() <= 20 &&
-         digits.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
 Json file_document(const keystore::CopiedFile& file) {
   return {{"name", file.name}, {"bytes", file.bytes}, {"sha256", hex(file.sha256)}};
 }
@@ -40,7 +29,7 @@ bool read_files(const Json& list, std::vector<keystore::CopiedFile>& files) {
     file.name = item.at("name").get<std::string>();
     file.bytes = item.at("bytes").get<std::uint64_t>();
     const auto hash = unhex(item.at("sha256").get<std::string>());
-    if (!is_file_name(file.name) || !hash || hash->size() != file.sha256.size() ||
+    if (!is_ledger_file(file.name) || !hash || hash->size() != file.sha256.size() ||
         !names.insert(file.name).second)
       return false;
     std::copy(hash->begin(), hash->end(), file.sha256.begin());
@@ -68,6 +57,16 @@ Inventory read(const Json& document) {
 }
 
 }  // namespace
+
+bool is_ledger_file(const std::string& name) {
+  constexpr std::string_view kFolder = "data/", kEnding = ".fugo";
+  if (name == "data.mdb") return true;
+  if (!name.starts_with(kFolder) || !name.ends_with(kEnding)) return false;
+  const std::string_view digits(name.data() + kFolder.size(),
+                                name.size() - kFolder.size() - kEnding.size());
+  return !digits.empty() && digits.size() <= 20 &&
+         digits.find_first_not_of("0123456789") == std::string_view::npos;
+}
 
 Result<Inventory> inventory_of(const keystore::Ledger& ledger, const keystore::LedgerCopy& copy) {
   Inventory inventory;
@@ -125,15 +124,11 @@ Json document_of(const Inventory& inventory) {
           {"files", files}};
 }
 
-Result<Inventory> parse_inventory(const std::string& text, const std::filesystem::path& file) {
+Result<Inventory> inventory_from(const Json& document, const std::filesystem::path& file) {
   const auto damaged = [&](const char* what) {
     return fail(ErrorCode::kDamaged, what, file.string(), kHint);
   };
-  const Json document = Json::parse(text, nullptr, false);
-  if (!document.is_object()) return damaged("is not the inventory of a backup");
   try {
-    if (document.at("fugo_backup") != kVersion)
-      return damaged("is not the inventory of a backup of this version");
     Inventory inventory = read(document);
     if (!read_files(document.at("files"), inventory.files))
       return damaged("names files that no ledger has");
@@ -141,6 +136,17 @@ Result<Inventory> parse_inventory(const std::string& text, const std::filesystem
   } catch (const Json::exception&) {
     return damaged("lacks what an inventory must have");
   }
+}
+
+Result<Inventory> parse_inventory(const std::string& text, const std::filesystem::path& file) {
+  const Json document = Json::parse(text, nullptr, false);
+  if (!document.is_object())
+    return fail(ErrorCode::kDamaged, "is not the inventory of a backup", file.string(), kHint);
+  const auto version = document.find("fugo_backup");
+  if (version == document.end() || *version != kVersion)
+    return fail(ErrorCode::kDamaged, "is not the inventory of a backup of this version",
+                file.string(), kHint);
+  return inventory_from(document, file);
 }
 
 }  // namespace fugo::daemon

@@ -38,6 +38,14 @@ struct Inventory {
 
 [[nodiscard]] nlohmann::ordered_json document_of(const Inventory& inventory);
 
+// inventory_from reads what document_of wrote, whatever else the document has; kDamaged.
+[[nodiscard]] Result<Inventory> inventory_from(const nlohmann::ordered_json& document,
+                                               const std::filesystem::path& file);
+
+// is_ledger_file tells whether this can be the name of a file of a copy: "data.mdb", or a bulk
+// file's. No such name leads out of the directory.
+[[nodiscard]] bool is_ledger_file(const std::string& name);
+
 // parse_inventory: kDamaged for anything that this program did not write, names of files that are
 // not a ledger's included.
 [[nodiscard]] Result<Inventory> parse_inventory(const std::string& text,

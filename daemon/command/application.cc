@@ -14,6 +14,7 @@
 #include "base/lock_report.h"
 #include "daemon/command/commands.h"
 #include "daemon/command/context.h"
+#include "daemon/command/site_commands.h"
 #include "daemon/command/usage.h"
 
 namespace fugo::daemon {
@@ -26,10 +27,10 @@ constexpr auto kFooter =
     "rows\nwere rejected; 4 the HSM is not available; 5 the ledger or journal is damaged.";
 
 using AddCommand = void (*)(CLI::App&, Context&);
-constexpr std::array<AddCommand, 19> kCommands = {
-    add_init,   add_agency, add_issue,  add_change,  add_delete,   add_check,      add_jobs,
-    add_outbox, add_freeze, add_link,   add_keys,    add_exchange, add_regenerate, add_status,
-    add_stats,  add_verify, add_digest, add_journal, add_backup};
+constexpr std::array<AddCommand, 21> kCommands = {
+    add_init,   add_agency, add_issue,  add_change,  add_delete,   add_check,       add_jobs,
+    add_outbox, add_freeze, add_link,   add_keys,    add_exchange, add_regenerate,  add_status,
+    add_stats,  add_verify, add_digest, add_journal, add_backup,   add_second_site, add_compare};
 
 // Messages go to standard error, for standard output carries results only.
 void log_to_standard_error() {

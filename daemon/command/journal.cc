@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/command/commands.h"
+#include "daemon/command/site_commands.h"
 #include "daemon/journal/checkpoint.h"
 #include "daemon/journal/entry_line.h"
 #include "daemon/journal/journal_check.h"
@@ -213,6 +214,7 @@ void add_journal(CLI::App& app, Context& context) {
   add_export(*group, context);
   add_checkpoint(*group, context);
   add_verify_journal(*group, context);
+  add_journal_copy(*group, context);
   add_accept_clock(*group, context);
 }
 

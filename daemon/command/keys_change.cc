@@ -12,6 +12,7 @@
 #include "daemon/command/names.h"
 #include "daemon/key_destruction.h"
 #include "daemon/key_making.h"
+#include "daemon/key_recovery.h"
 #include "daemon/key_registry.h"
 #include "daemon/service/folders.h"
 #include "daemon/service/orders.h"
@@ -26,6 +27,7 @@ struct KeyArguments {
   std::string purposes;
   std::vector<std::string> labels;
   std::string out, expires;
+  std::string role;
   ApprovalFiles approval;
 };
 
@@ -169,6 +171,12 @@ Result<Outcome> request_destroy(Context& context, const KeyArguments& given) {
   });
 }
 
+Result<Outcome> request_recover(Context& context, const KeyArguments& given) {
+  FUGO_ASSIGN(const auto role, read_role(given.role));
+  return request(context, given,
+                 [&](const KeyRegistry&) -> Result<KeyAct> { return recover_act(role); });
+}
+
 using Act = Result<Outcome> (*)(Context&, const KeyArguments&);
 using Arguments = std::shared_ptr<KeyArguments>;
 
@@ -222,7 +230,10 @@ void add_key_changes(CLI::App& group, Context& context) {
   auto* ask_destroy =
       offer(*asking, context, given, "destroy", "For fugo keys destroy", request_destroy);
   ask_destroy->add_option("LABEL", given->labels, "Labels of the keys")->required();
-  for (auto* command : {ask_create, ask_destroy}) {
+  auto* ask_recover =
+      offer(*asking, context, given, "recover", "For fugo keys recover", request_recover);
+  ask_recover->add_option("--role", given->role, "issuing, linking or standby")->required();
+  for (auto* command : {ask_create, ask_destroy, ask_recover}) {
     command->add_option("--out", given->out, "File that is to be signed")->required();
     command->add_option("--expires", given->expires,
                         "RFC 3339 time after which it is void (default: in 7 days)");

@@ -22,14 +22,8 @@ namespace {
 struct RecoverArguments {
   std::string role, private_key, backup;
   std::vector<std::string> packages, shares;
+  ApprovalFiles approval;
 };
-
-Result<hsm::TokenRole> read_role(const std::string& name) {
-  for (const auto role :
-       {hsm::TokenRole::kIssuing, hsm::TokenRole::kLinking, hsm::TokenRole::kStandby})
-    if (role_name(role) == name) return role;
-  return fail(ErrorCode::kUsage, "must be issuing, linking or standby", "--role");
-}
 
 Result<std::vector<std::filesystem::path>> paths_of(const char* argument,
                                                     const std::vector<std::string>& names) {
@@ -82,6 +76,8 @@ Result<Outcome> recover(Context& context, const RecoverArguments& given) {
   FUGO_ASSIGN(wanted.actor, context.actor());
   FUGO_ASSIGN(wanted.role, read_role(given.role));
   FUGO_ASSIGN(wanted.packages, paths_of("--package", given.packages));
+  wanted.approval = given.approval;
+  wanted.by_shares = !given.shares.empty();  // two of them, at least: see Escrow::needed
   FUGO_ASSIGN(auto settings, context.settings());
   FUGO_ASSIGN(const auto key, recovery_key(given));
   std::optional<LedgerOfBackup> rows;
@@ -92,13 +88,16 @@ Result<Outcome> recover(Context& context, const RecoverArguments& given) {
   }
   FUGO_ASSIGN(const auto done, recover_token(settings, wanted, key, context.applied));
   Outcome outcome;
-  outcome.document = {{"role", given.role},
-                      {"token", done.token},
-                      {"recovered", done.labels},
-                      {"present", done.present}};
+  outcome.document = {{"role", given.role},          {"token", done.token},
+                      {"recovered", done.labels},    {"present", done.present},
+                      {"journaled", done.journaled}, {"unread", done.unread}};
+  for (const auto& unread : done.unread)
+    outcome.text += fmt::format("left out, unreadable: {}\n", unread);
   for (const auto& label : done.labels) outcome.text += fmt::format("{} is back\n", label);
   outcome.text += fmt::format("{}: {} keys were put there, {} were there; all are as registered\n",
                               done.token, done.labels.size(), done.present.size());
+  if (!done.journaled)
+    outcome.text += "NOT journaled: this ledger stands by. Have it noted at the first site.\n";
   return outcome;
 }
 
@@ -151,6 +150,12 @@ void add_key_recovery(CLI::App& group, Context& context) {
                       "Backup whose ledger tells the keys, where the site is lost too");
   command->add_option("--private-key", given->private_key, "File of the recovery private key");
   command->add_option("--share", given->shares, "Decrypted shares of it, as many as are needed");
+  command->add_option("--request", given->approval.request,
+                      "What custodians have approved: the file of fugo keys request recover");
+  command
+      ->add_option("--approval", given->approval.approvals,
+                   "CUSTODIAN=FILE with that custodian's signature; two are needed")
+      ->allow_extra_args(false);
   command->callback(
       [&context, given] { context.command = [given](Context& c) { return recover(c, *given); }; });
 

@@ -10,6 +10,7 @@
 #include "daemon/command/commands.h"
 #include "daemon/command/job_output.h"
 #include "daemon/command/names.h"
+#include "daemon/command/second_site_text.h"
 #include "daemon/command/status_service.h"
 #include "daemon/command/table.h"
 #include "daemon/jobs/job_control.h"
@@ -209,6 +210,8 @@ Result<Outcome> describe(engine::Site& site, const Settings& settings, std::uint
       grouped(state.issuances), grouped(site.agencies().size()), site.active_generation().number,
       site.token().description(), mebibytes(use.bytes), use.files, mebibytes(use.free_bytes),
       open_job_text(view.jobs, view.open_job, daemon_runs));
+  outcome.document["sites"] = site_document(settings.ledger_directory);
+  outcome.text += site_text(settings.ledger_directory);
   outcome.text += regeneration_text(outcome.document["regeneration"]);
   outcome.text += frozen_text(state) + waiting_jobs(view.jobs);
   if (first < view.jobs.size()) outcome.text += "\n" + job_table(view.jobs, first);

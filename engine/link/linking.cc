@@ -331,7 +331,8 @@ class LinkingImpl final : public Linking {
 
 Result<std::unique_ptr<Linking>> Linking::open(std::unique_ptr<Site> site,
                                                const LinkingSettings& settings) {
-  if (site->token().role() != hsm::TokenRole::kLinking)
+  // A standby token does the work of both roles at a site that has no other.
+  if (site->token().role() == hsm::TokenRole::kIssuing)
     return fail(ErrorCode::kRefused, "linking needs the token of the linking role");
   FUGO_ASSIGN(auto calendar, Calendar::of(settings.time_zone));
   std::unique_ptr<Linking> open;

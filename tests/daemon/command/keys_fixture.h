@@ -67,6 +67,18 @@ class KeySite : public TestSite {
   }
 };
 
+// make_token makes a new, empty token in a directory that has its configuration and PIN files, as
+// its vendor's tool does; what was in it is lost.
+inline void make_token(const std::filesystem::path& token, const std::string& label) {
+  std::filesystem::remove_all(token / "objects");
+  std::filesystem::create_directory(token / "objects");
+  const auto command = "{ SOFTHSM2_CONF='" + (token / "softhsm2.conf").string() +
+                       "' softhsm2-util --init-token --free --label " + label + " --pin \"$(cat '" +
+                       (token / "pin").string() + "')\" --so-pin \"$(cat '" +
+                       (token / "so-pin").string() + "')\"; } > /dev/null 2>&1";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+}
+
 // shell runs a command of the system, such as openssl; its exit code.
 inline int shell(const std::string& command) {
   const int status = std::system((command + " >/dev/null 2>&1").c_str());

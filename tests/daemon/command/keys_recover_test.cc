@@ -25,16 +25,9 @@ class RecoverySite : public ::testing::Test {
   [[nodiscard]] fs::path private_key() const {
     return site_.directory() / "recovery/recovery-private.pem";
   }
-  // lose empties a token and makes a new one of the same label, as its vendor's tool does.
+  // lose empties a token and makes a new one of the same label.
   void lose(const std::string& role) const {
-    const auto token = site_.directory() / "tokens" / role;
-    fs::remove_all(token / "objects");
-    fs::create_directory(token / "objects");
-    ASSERT_EQ(shell("SOFTHSM2_CONF='" + (token / "softhsm2.conf").string() +
-                    "' softhsm2-util --init-token --free --label fugo-" + role +
-                    " --pin \"$(cat '" + (token / "pin").string() + "')\" --so-pin \"$(cat '" +
-                    (token / "so-pin").string() + "')\""),
-              0);
+    make_token(site_.directory() / "tokens" / role, "fugo-" + role);
   }
   [[nodiscard]] CommandResult recover(const std::string& role,
                                       const std::vector<std::string>& more = {}) const {
@@ -164,6 +157,56 @@ TEST_F(RecoverySite, PackagesThatAreMissingWrongOrOfAnotherSiteAreSaidAndUndone)
   const auto done = recover("linking");
   ASSERT_EQ(done.exit_code, 0) << done.err;
   expect_as_before("C1");
+}
+
+TEST_F(RecoverySite, AnUnreadablePackageIsLeftOutAndTold) {
+  const auto broken = site_.directory() / "recovery/recovery-package-broken.json";
+  write_file(broken, "{}");
+  lose("linking");
+  const auto done = recover("linking");
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_THAT(done.json()["unread"][0].get<std::string>(), HasSubstr("recovery-package-broken"));
+  expect_as_before("U1");
+  lose("linking");
+  EXPECT_EQ(
+      recover("linking", {"--private-key", private_key().string(), "--package", broken.string()})
+          .exit_code,
+      5);
+}
+
+TEST_F(RecoverySite, WhereCustodiansAreNamedTwoOfThemAgree) {
+  const auto at = [&](const std::string& name) { return (site_.scratch() / name).string(); };
+  std::string custodians = "\n[custodians]\n";
+  for (const std::string name : {"ann", "bob"}) {
+    ASSERT_EQ(shell("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out '" +
+                    at(name + ".key") + "' && openssl pkey -in '" + at(name + ".key") +
+                    "' -pubout -out '" + at(name + ".pub") + "'"),
+              0);
+    custodians += name + " = \"" + at(name + ".pub") + "\"\n";
+  }
+  write_file(site_.config(), read_file(site_.config()) + custodians);
+  lose("linking");
+  const auto alone = recover("linking");
+  EXPECT_EQ(alone.exit_code, 1) << alone.err;
+  EXPECT_THAT(alone.err, HasSubstr("two custodians must approve"));
+  EXPECT_EQ(site_.objects("linking"), 0U);
+  ASSERT_EQ(site_.run({"keys", "request", "recover", "--role", "linking", "--out", at("request")})
+                .exit_code,
+            0);
+  for (const std::string name : {"ann", "bob"})
+    ASSERT_EQ(shell("openssl dgst -sha256 -sign '" + at(name + ".key") + "' -out '" +
+                    at(name + ".sig") + "' '" + at("request") + "'"),
+              0);
+  const std::vector<std::string> approved = {
+      "--private-key", private_key().string(), "--request",  at("request"),
+      "--approval",    "ann=" + at("ann.sig"), "--approval", "bob=" + at("bob.sig")};
+  EXPECT_EQ(recover("standby", approved).exit_code, 1) << "it was for another role";
+  const auto done = recover("linking", approved);
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(site_.journal("keys.recover").at(0)["details"]["custodians"],
+            nlohmann::json::array({"ann", "bob"}));
+  lose("linking");
+  EXPECT_EQ(recover("linking", approved).exit_code, 1) << "once";
 }
 
 TEST_F(RecoverySite, CustodiansGiveTheKeyBackWhenEnoughOfThemDo) {

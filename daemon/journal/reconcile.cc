@@ -1,0 +1,156 @@
+#include "daemon/journal/reconcile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+namespace fugo::daemon {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using Entries = std::map<std::uint64_t, keystore::JournalEntry>;
+
+constexpr std::array<std::string_view, 4> kKinds = {"issue", "change", "delete", "merge"};
+
+// Acts that leave nothing to be done again.
+constexpr std::array<std::string_view, 9> kNothingToDo = {
+    "takeover", "restore",  "ship",       "backup",      "backup.start",
+    "link",     "link.use", "outbox.ack", "clock.accept"};
+
+// files_of lists the files that were named, and those in folders, in order of their names.
+Result<std::vector<fs::path>> files_of(const std::vector<fs::path>& given) {
+  std::vector<fs::path> files;
+  for (const auto& path : given) {
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    std::vector<fs::path> inside;
+    for (const auto& entry : fs::directory_iterator(path, error))
+      if (entry.path().extension() == ".jsonl") inside.push_back(entry.path());
+    if (error) return fail_errno("cannot read the folder", path.string(), error.value());
+    std::sort(inside.begin(), inside.end());
+    files.insert(files.end(), inside.begin(), inside.end());
+  }
+  return files;
+}
+
+// Gathered is what the copies have and the ledger has not.
+struct Gathered {
+  Entries entries;
+  std::uint64_t unlisted = 0;
+  bool parted = false;
+};
+
+Result<Gathered> gather(const keystore::Ledger& ledger, const std::vector<fs::path>& files) {
+  Gathered gathered;
+  for (const auto& file : files) {
+    FUGO_ASSIGN(auto parting, compare_copy(ledger, file));
+    if (!parting) continue;
+    gathered.parted = gathered.parted || !parting->ledger_ends;
+    gathered.unlisted += parting->count - parting->missing.size();
+    for (auto& entry : parting->missing) {
+      const auto [at, is_new] = gathered.entries.emplace(entry.sequence, entry);
+      if (!is_new && at->second.hash != entry.hash)
+        return fail(ErrorCode::kDamaged,
+                    fmt::format("another copy has another entry {}", entry.sequence), file.string(),
+                    "two sites went on: reconcile with one of them at a time");
+    }
+  }
+  return gathered;
+}
+
+// check_unbroken: the copies go on from the ledger's own end, without a gap.
+Status check_unbroken(const keystore::Ledger& ledger, const Gathered& gathered) {
+  if (gathered.entries.empty()) return {};
+  FUGO_ASSIGN(const auto state, ledger.state());
+  const auto first = gathered.entries.begin()->first;
+  std::uint64_t next = std::min(first, state.journal_entries);
+  for (const auto& [sequence, entry] : gathered.entries) {
+    if (sequence != next)
+      return fail(ErrorCode::kRefused,
+                  fmt::format("entries {} to {} are in none of the copies", next, sequence - 1),
+                  "journal copies", "give the copies that have them too");
+    ++next;
+  }
+  return {};
+}
+
+bool is_job(const std::string& act, std::string& kind, std::string& step) {
+  const auto dot = act.find('.');
+  if (dot == std::string::npos) return false;
+  kind = act.substr(0, dot);
+  step = act.substr(dot + 1);
+  return std::find(kKinds.begin(), kKinds.end(), kind) != kKinds.end();
+}
+
+void count(const Json& details, const std::string& step, LostJob& job) {
+  const auto number = [&](const char* name) { return details.value(name, std::uint64_t{0}); };
+  if (step == "segment") {
+    ++job.segments;
+    job.rows += number("rows");
+    job.made += number("new");
+    job.existing += number("existing");
+  }
+  if (step == "done" && job.segments == 0) job.rows = number("rows");
+  if (step == "commit") job.end = "deleted";
+  if (step == "done") job.end = "answered";
+  if (step == "cancelled" || step == "held") job.end = step;
+}
+
+std::string obstacle_of(const keystore::JournalEntry& entry) {
+  if (entry.act.starts_with("agency.add") || entry.act.starts_with("agency.import"))
+    return fmt::format(
+        "entry {}: agencies were registered; registered again they get another "
+        "parameter, and other symbols",
+        entry.sequence);
+  if (entry.act == "regenerate.commit")
+    return fmt::format(
+        "entry {}: a regeneration was committed; this ledger makes the symbols of "
+        "the version before",
+        entry.sequence);
+  return {};
+}
+
+}  // namespace
+
+Result<Reconciliation> reconcile(const keystore::Ledger& ledger,
+                                 const std::vector<fs::path>& copies) {
+  FUGO_ASSIGN(const auto files, files_of(copies));
+  FUGO_ASSIGN(const auto gathered, gather(ledger, files));
+  FUGO_TRY(check_unbroken(ledger, gathered));
+  Reconciliation found;
+  found.entries = gathered.entries.size() + gathered.unlisted;
+  found.unlisted = gathered.unlisted;
+  found.parted = gathered.parted;
+  std::map<std::string, std::size_t> places;
+  for (const auto& [sequence, entry] : gathered.entries) {
+    std::string kind, step;
+    if (is_job(entry.act, kind, step)) {
+      const Json details = Json::parse(entry.details, nullptr, false);
+      const auto id = details.is_object() ? details.value("request", std::string()) : "";
+      const auto [at, is_new] = places.emplace(id, found.jobs.size());
+      if (is_new) {
+        FUGO_ASSIGN(const auto known, ledger.find_job(id));
+        found.jobs.push_back({id, kind, sequence, entry.time, known.has_value()});
+      }
+      if (details.is_object()) count(details, step, found.jobs[at->second]);
+      continue;
+    }
+    if (auto obstacle = obstacle_of(entry); !obstacle.empty())
+      found.obstacles.push_back(std::move(obstacle));
+    const bool nothing =
+        std::find(kNothingToDo.begin(), kNothingToDo.end(), entry.act) != kNothingToDo.end();
+    if (!nothing) found.others.push_back(entry);
+  }
+  return found;
+}
+
+}  // namespace fugo::daemon

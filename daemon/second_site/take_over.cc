@@ -1,0 +1,99 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "daemon/journal/journal_check.h"
+#include "daemon/second_site/follow.h"
+#include "daemon/second_site/received.h"
+#include "daemon/site_access.h"
+#include "daemon/standby_access.h"
+#include "hsm/token.h"
+#include "keystore/standby.h"
+#include "keystore/writer_lock.h"
+
+namespace fugo::daemon {
+namespace {
+
+constexpr const char* kAct = "takeover";
+
+tl::unexpected<Error> not_as_left(const Settings& settings) {
+  return fail(ErrorCode::kDamaged, "this ledger is not as the last shipment left it",
+              settings.ledger_directory.string(), "make this site anew from a whole shipment");
+}
+
+// taken_over_already tells whether a run that died had committed its takeover: the journal goes on
+// from the mark with that one entry.
+Result<bool> taken_over_already(const keystore::Ledger& ledger, const StandbyMark& mark) {
+  FUGO_ASSIGN(const auto state, ledger.state());
+  if (state.journal_entries == 0) return false;
+  FUGO_ASSIGN(const auto last, ledger.journal(state.journal_entries - 1, 1));
+  if (last.empty() || last.front().act != kAct) return false;
+  return !mark.following || state.journal_entries == mark.journal_entries + 1;
+}
+
+// commit_takeover notes the new epoch, and thaws what was frozen by handing over.
+Status commit_takeover(keystore::Ledger& ledger, const keystore::Actor& actor,
+                       const TakenOver& taken, const std::string& reason) {
+  const nlohmann::ordered_json details = {{"epoch", taken.epoch},
+                                          {"was", taken.mark.following ? "following" : kHandedOver},
+                                          {"shipment", taken.mark.number},
+                                          {"journal_head", taken.mark.journal_head},
+                                          {"reason", reason}};
+  FUGO_ASSIGN(const auto update, keystore::begin_standby(ledger));
+  auto& state = update->state();
+  if (taken.mark.following && !taken.mark.matches(state))
+    return fail(ErrorCode::kRefused, "the ledger was changed meanwhile", "take_over");
+  for (std::string* freeze : {&state.freeze_issue, &state.freeze_link})
+    if (*freeze == kHandedOver) freeze->clear();
+  FUGO_TRY(update->append_journal(actor, kAct, details.dump()));
+  return update->commit();
+}
+
+}  // namespace
+
+Result<std::uint64_t> epoch_of(const keystore::Ledger& ledger) {
+  std::uint64_t epoch = 1;
+  FUGO_TRY(for_each_entry(ledger, 0, [&](const auto& entry) -> Status {
+    if (entry.act == kAct) ++epoch;
+    return {};
+  }));
+  return epoch;
+}
+
+Result<TakenOver> take_over(const Settings& settings, const keystore::Actor& actor,
+                            const TakeOverWishes& wishes, const SiteStage& stage,
+                            std::string& applied) {
+  const auto& ledger = settings.ledger_directory;
+  FUGO_ASSIGN(auto mark, read_mark(ledger));
+  if (!mark)
+    return fail(ErrorCode::kRefused, "this ledger does not stand by: it is the one that counts",
+                ledger.string());
+  TakenOver taken{0, std::move(*mark)};
+  if (const auto left = count_unapplied(taken.mark);
+      taken.mark.following && left != 0 && !wishes.leave_behind)
+    return fail(ErrorCode::kRefused, fmt::format("{} shipments lie unapplied", left),
+                taken.mark.folder,
+                "fugo follow applies them; --leave-behind takes over without them");
+  if (!wishes.unverified) FUGO_TRY(verify_received(settings, stage));
+  FUGO_ASSIGN(const auto lock, keystore::take_writer_lock(ledger));
+  FUGO_ASSIGN(const auto site, open_standby_ledger(settings, hsm::TokenRole::kIssuing));
+  FUGO_ASSIGN(const bool already, taken_over_already(*site.ledger, taken.mark));
+  FUGO_ASSIGN(taken.epoch, epoch_of(*site.ledger));
+  if (!already) {
+    FUGO_ASSIGN(const auto state, site.ledger->state());
+    if (taken.mark.following && !taken.mark.matches(state)) return not_as_left(settings);
+    ++taken.epoch;
+    FUGO_TRY(commit_takeover(*site.ledger, actor, taken, wishes.reason));
+    applied = "the journal notes the takeover; run it again to end it";
+  }
+  // What a follow that died has linked there would keep files that are deleted later.
+  std::error_code error;
+  std::filesystem::remove_all(ledger / kIncoming, error);
+  if (error) return fail_errno("cannot remove", (ledger / kIncoming).string(), error.value());
+  FUGO_TRY(remove_mark(ledger));
+  applied = "this site has taken over";
+  return taken;
+}
+
+}  // namespace fugo::daemon

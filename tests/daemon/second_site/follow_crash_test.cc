@@ -1,0 +1,71 @@
+// kill -9 at each durable step of following, of founding a second site, and of taking over.
+#include "tests/daemon/second_site/second_site_crash.h"
+
+namespace fugo::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+TEST_F(SecondSiteCrash, AShipmentIsAppliedWholeOrNotWhereverFollowingDies) {
+  ship_and_found();
+  replace(sites_.second(), saved("second"));
+  const auto before = sites_.digest_second();
+  (void)sites_.issue_first("N1", 500);
+  ASSERT_EQ(sites_.ship().exit_code, 0);
+  const auto after = sites_.digest_first();
+  kill_at_each(
+      sites_.second() / "fugo.toml", {"follow", sites_.folder().string()},
+      [&] { replace(saved("second"), sites_.second()); },
+      [&](const std::string& where) {
+        const auto now = sites_.digest_second();
+        EXPECT_TRUE(now == before || now == after) << where;
+        const auto verified = sites_.at_second({"verify"});
+        EXPECT_EQ(verified.exit_code, 0) << where << verified.out;
+        const auto followed = sites_.follow();
+        ASSERT_EQ(followed.exit_code, 0) << where << followed.err;
+        EXPECT_EQ(sites_.digest_second(), after) << where;
+        EXPECT_FALSE(fs::exists(sites_.second() / "ledger/incoming")) << where;
+        EXPECT_EQ(sites_.follow().json()["applied"], 0) << where;
+      },
+      15);
+}
+
+TEST_F(SecondSiteCrash, ASecondSiteIsMadeWholeOrNot) {
+  ASSERT_EQ(sites_.ship().exit_code, 0);
+  kill_at_each(
+      sites_.first().config(),
+      {"follow", sites_.folder().string(), "--dir", sites_.second().string()},
+      [&] { fs::remove_all(sites_.second()); },
+      [&](const std::string& where) {
+        if (!fs::exists(sites_.second())) {
+          ASSERT_EQ(sites_.found().exit_code, 0) << where;
+        }
+        EXPECT_EQ(sites_.follow().exit_code, 0) << where;
+        EXPECT_EQ(sites_.digest_second(), sites_.digest_first()) << where;
+      },
+      15);
+}
+
+TEST_F(SecondSiteCrash, ATakeoverThatDiedGoesOnAndIsNotedOnce) {
+  ship_and_found();
+  replace(sites_.second(), saved("second"));
+  kill_at_each(
+      sites_.second() / "fugo.toml", {"takeover", "--reason", "fire"},
+      [&] { replace(saved("second"), sites_.second()); },
+      [&](const std::string& where) {
+        if (fs::exists(sites_.second() / "ledger/standby.json")) {
+          const auto again = sites_.take_over();
+          ASSERT_EQ(again.exit_code, 0) << where << again.err;
+          EXPECT_EQ(again.json()["epoch"], 2) << where;
+        }
+        const auto journal = sites_.at_second({"--json", "journal", "show"}).json()["entries"];
+        std::size_t takeovers = 0;
+        for (const auto& entry : journal) takeovers += entry["act"] == "takeover" ? 1U : 0U;
+        EXPECT_EQ(takeovers, 1U) << where;
+        EXPECT_EQ(sites_.digest_second(), sites_.digest_first()) << where;
+      },
+      4);
+}
+
+}  // namespace
+}  // namespace fugo::test

@@ -1,0 +1,166 @@
+// Proof that two sites are equal, the walk to a new machine, and what a lagging site finds out.
+#include "tests/daemon/second_site/two_sites.h"
+
+namespace fugo::test {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+int shell(const std::string& command) {
+  return std::system(("{ " + command + "; } > /dev/null 2>&1").c_str());
+}
+
+std::string checkpoint(const TwoSites& sites, const std::string& name) {
+  const auto file = (sites.scratch() / name).string();
+  const auto made = sites.first().run({"journal", "checkpoint", "--out", file});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  return file;
+}
+
+// The walk of docs/second-site.md, "Moving to a new machine".
+TEST(Moving, EndsWithASignedProofThatBothAreEqual) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.first()
+                .run({"follow", sites.folder().string(), "--dir", sites.second().string(),
+                      "--all-tokens"})
+                .exit_code,
+            0);
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.ship({"--final"}).exit_code, 0);
+  const auto old = checkpoint(sites, "old.checkpoint");
+  // Not before the new machine has everything.
+  const auto early = sites.at_second({"--json", "compare", old});
+  EXPECT_EQ(early.exit_code, 1) << early.err;
+  EXPECT_EQ(early.json()["equal"], false);
+  ASSERT_EQ(sites.follow().exit_code, 0);
+  EXPECT_EQ(sites.at_second({"verify"}).exit_code, 0);
+  EXPECT_EQ(sites.at_second({"compare", old}).exit_code, 0);
+  ASSERT_EQ(sites.take_over().exit_code, 0);
+  const auto moved = (sites.scratch() / "moved.json").string();
+  const auto proof = sites.at_second({"--json", "compare", old, "--out", moved});
+  ASSERT_EQ(proof.exit_code, 0) << proof.out << proof.err;
+  EXPECT_EQ(proof.json()["since"], nlohmann::json::array({"takeover"}));
+  EXPECT_EQ(proof.json()["here"]["digest"], proof.json()["there"]["digest"]);
+  EXPECT_EQ(
+      shell("openssl dgst -sha256 -verify " + moved + ".pem -signature " + moved + ".sig " + moved),
+      0);
+  EXPECT_EQ(nlohmann::json::parse(read_file(moved))["equal"], true);
+  // The tokens of both roles are the new machine's too: each does its own work.
+  (void)sites.issue_second("N2", 501);
+  EXPECT_EQ(sites.at_second({"compare", old}).exit_code, 1);  // it went on
+  EXPECT_EQ(sites.first().run({"verify"}).exit_code, 0);
+}
+
+TEST(Compare, AnotherLedgersAndAChangedCheckpointAreRefused) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  const auto file = checkpoint(sites, "c");
+  EXPECT_EQ(sites.at_second({"compare", file}).exit_code, 0);
+  auto text = read_file(file);
+  const auto at = text.find("digest ") + 7;
+  text[at] = text[at] == 'a' ? 'b' : 'a';
+  write_file(file, text);
+  EXPECT_EQ(sites.at_second({"compare", file}).exit_code, 5);
+  const TestSite other(std::vector<std::string>{});
+  ASSERT_EQ(
+      other.run({"journal", "checkpoint", "--out", (other.scratch() / "c").string()}).exit_code, 0);
+  EXPECT_EQ(sites.at_second({"compare", (other.scratch() / "c").string()}).exit_code, 5);
+}
+
+// A takeover with lag: what the first site answered since is found by the journal's copies, and the
+// same requests give the same symbols again.
+TEST(Reconcile, TellsWhatWasAnsweredSinceAndItComesOutTheSame) {
+  const TwoSites sites;
+  const auto copies = sites.scratch() / "journal";
+  fs::create_directory(copies);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  const auto first = sites.issue_first("N1", 500);
+  ASSERT_EQ(run_kind(sites.first(), "C1", "change",
+                     kind_text("C1", "change", {{resident_code(3), resident_code(300)}}))
+                .exit_code,
+            0);
+  const auto changed = read_file(sites.scratch() / "out/C1/131016.csv");
+  ASSERT_EQ(sites.first().run({"agency", "suspend", "011002"}).exit_code, 0);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  const auto idle = sites.first().run({"--json", "journal", "copy", copies.string()});
+  EXPECT_EQ(idle.json()["entries"], 0) << idle.err;
+
+  ASSERT_EQ(sites.take_over().exit_code, 0);
+  const auto lost = sites.at_second({"--json", "reconcile", copies.string()});
+  EXPECT_EQ(lost.exit_code, 1) << lost.err;
+  const auto found = lost.json();
+  ASSERT_EQ(found["jobs"].size(), 2U) << lost.out;
+  EXPECT_EQ(found["jobs"][0]["id"], "N1");
+  EXPECT_EQ(found["jobs"][0]["kind"], "issue");
+  EXPECT_EQ(found["jobs"][0]["end"], "answered");
+  EXPECT_EQ(found["jobs"][0]["new"], 1);
+  EXPECT_EQ(found["jobs"][1]["id"], "C1");
+  ASSERT_EQ(found["others"].size(), 1U) << lost.out;
+  EXPECT_EQ(found["others"][0]["act"], "agency.suspend");
+  EXPECT_EQ(found["same_symbols"], true);
+  EXPECT_EQ(found["parted"], true);  // the takeover has the place of the first lost entry
+  EXPECT_THAT(
+      sites
+          .at_second({"journal", "verify", "--export",
+                      (copies / fs::directory_iterator(copies)->path().filename()).string()})
+          .out,
+      ::testing::Not(HasSubstr("resident")));
+
+  // Again, in that order.
+  EXPECT_EQ(sites.issue_second("N1", 500), first);
+  const auto again = sites.at_second({"change", (sites.scratch() / "C1.csv").string(), "--out",
+                                      (sites.scratch() / "out2").string()});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(read_file(sites.scratch() / "out2/C1/131016.csv"), changed);
+  EXPECT_EQ(sites.at_second({"digest", "--without-times"}).out,
+            sites.first().run({"digest", "--without-times"}).out);
+  EXPECT_EQ(sites.first().run({"reconcile", copies.string()}).exit_code, 0);
+}
+
+TEST(Reconcile, SaysWhatCannotComeOutTheSameAndWhatIsMissing) {
+  const TwoSites sites;
+  const auto copies = sites.scratch() / "journal";
+  fs::create_directory(copies);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  ASSERT_EQ(sites.first().run({"agency", "add", "999", "--name", "New"}).exit_code, 0);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  const auto lost = sites.at_second({"--json", "reconcile", copies.string()});
+  EXPECT_EQ(lost.json()["same_symbols"], false) << lost.out << lost.err;
+  EXPECT_EQ(lost.json()["parted"], false);
+  EXPECT_THAT(lost.out, HasSubstr("another parameter"));
+
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(copies)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  ASSERT_EQ(files.size(), 3U);
+  const auto gap = sites.at_second({"reconcile", files[2].string()});
+  EXPECT_EQ(gap.exit_code, 1);
+  EXPECT_THAT(gap.err, HasSubstr("are in none of the copies"));
+}
+
+TEST(JournalCopy, FindsALedgerThatWasPutBack) {
+  const TwoSites sites;
+  const auto ledger = sites.first().directory() / "ledger", old = sites.scratch() / "old";
+  const auto copies = sites.scratch() / "journal";
+  fs::create_directory(copies);
+  fs::copy(ledger, old, fs::copy_options::recursive);
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  fs::remove_all(ledger);
+  fs::rename(old, ledger);
+  const auto refused = sites.first().run({"journal", "copy", copies.string()});
+  EXPECT_EQ(refused.exit_code, 5);
+  EXPECT_THAT(refused.err, HasSubstr("is not in this ledger's journal"));
+}
+
+}  // namespace
+}  // namespace fugo::test

@@ -40,5 +40,6 @@ inline constexpr std::string_view kCheckLabel = "check";
 inline constexpr std::string_view kRecordLabel = "record";
 inline constexpr std::string_view kChainLabel = "chain";
 inline constexpr std::string_view kChainCheckLabel = "chain check";
+inline constexpr std::string_view kRequestLabel = "request";
 
 }  // namespace fugo::engine

@@ -18,9 +18,9 @@ using hsm::Key;
 using hsm::KeyPurpose;
 
 // Positions of the constant labels in LabelMasks.
-enum Label : std::size_t { kLinkage, kCheck, kRecord, kChain, kChainCheck, kLabels };
+enum Label : std::size_t { kLinkage, kCheck, kRecord, kChain, kChainCheck, kRequest, kLabels };
 constexpr std::array<std::string_view, kLabels> kLabelTexts{
-    kLinkageLabel, kCheckLabel, kRecordLabel, kChainLabel, kChainCheckLabel};
+    kLinkageLabel, kCheckLabel, kRecordLabel, kChainLabel, kChainCheckLabel, kRequestLabel};
 
 // ConstantKey is a key that is used with constant labels, and its masks: for an AES key that
 // encrypts blocks the labels' masks, for others the labels themselves.
@@ -86,6 +86,8 @@ class TokenSymbols final : public Symbols {
                 std::span<Block> symbols) override;
   Status chain(const keystore::GenerationRow& generation, std::span<Block> linkage_symbols,
                std::span<keystore::CheckValue> checks) override;
+  Status request_key(const keystore::GenerationRow& generation, const Block& nonce,
+                     SecretBytes<32>& key) override;
   const Method* method_of(keystore::Generation generation,
                           keystore::AgencyNumber agency) const override;
 
@@ -154,7 +156,7 @@ template <typename X, typename Output>
 Status TokenSymbols::evaluate(const Maker& maker, Label label, std::size_t count, X x,
                               Output result) {
   const Block& mask = maker.key->masks[label];
-  if (label != kCheck && label != kChainCheck)
+  if (label != kCheck && label != kChainCheck && label != kRequest)
     count_symbols(label == kRecord ? SymbolKind::kRecord : SymbolKind::kLinkage,
                   maker.method->number, count);
   const Key& key = maker.key->key;
@@ -288,6 +290,19 @@ Status TokenSymbols::invert_agency(keystore::Generation generation, keystore::Ag
   const AgencyTable* const found = table(generation);
   if (found == nullptr) return no_such_generation(generation);
   return found->invert(*token_, keys_, agency, symbols, linkage_symbols);
+}
+
+Status TokenSymbols::request_key(const keystore::GenerationRow& generation, const Block& nonce,
+                                 SecretBytes<32>& key) {
+  FUGO_ASSIGN(const auto with, maker(generation, KeyPurpose::kLinkage, generation.linkage_key));
+  std::array<Block, 2> inputs{nonce, nonce};
+  inputs[1].bytes.back() ^= 1;
+  std::uint8_t* const to = key.data();
+  return evaluate(
+      with, kRequest, inputs.size(), [&](std::size_t i) { return load_words(inputs[i]); },
+      [to](std::size_t i, const Words& value) {
+        std::memcpy(to + i * sizeof value, &value, sizeof value);
+      });
 }
 
 const Method* TokenSymbols::method_of(keystore::Generation generation,

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/secret.h"
 #include "engine/methods.h"
 #include "hsm/token.h"
 #include "keystore/types.h"
@@ -61,6 +62,11 @@ class Symbols {
   [[nodiscard]] virtual Status chain(const keystore::GenerationRow& generation,
                                      std::span<Block> linkage_symbols,
                                      std::span<keystore::CheckValue> checks) = 0;
+
+  // request_key makes 32 bytes of a nonce whose last byte is even: F(K_link, "request", nonce) and
+  // F(K_link, "request", nonce with its last bit set). kRefused in a role without linkage keys.
+  [[nodiscard]] virtual Status request_key(const keystore::GenerationRow& generation,
+                                           const Block& nonce, SecretBytes<32>& key) = 0;
 
   // method_of tells how an agency's symbols of a generation are made; nullptr: no such agency.
   [[nodiscard]] virtual const Method* method_of(keystore::Generation generation,

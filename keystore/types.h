@@ -176,8 +176,8 @@ struct JobRow {
   std::string id;
   JobKind kind = JobKind::kIssue;
   JobState state = JobState::kRunning;
-  // The request's HMAC-SHA-256, and its key: random for each job, so that an answered request is
-  // known again when the ledger's own keys were replaced.
+  // The request's HMAC-SHA-256, and what its key is made from in the issuing token: the row alone
+  // does not tell a request's content. See daemon/jobs/request_key.h.
   std::array<std::uint8_t, 32> request_hmac{}, request_key{};
   std::int64_t time = 0;  // pinned time of issue, seconds since 1970
   std::string operator_name;

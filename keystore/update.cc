@@ -13,6 +13,8 @@
 namespace fugo::keystore {
 namespace {
 
+constexpr const char* kFreezeAct = "freeze";
+
 tl::unexpected<Error> refused(std::string what, Table table, std::string hint = {}) {
   return fail(ErrorCode::kRefused, std::move(what),
               std::string("ledger, table ") + table_name(table), std::move(hint));
@@ -266,7 +268,12 @@ Status SmallRowUpdate::append_journal(const Actor& actor, const std::string& act
 }
 
 Status SmallRowUpdate::append_entry(JournalEntry entry) {
-  FUGO_ASSIGN(entry.time, journal_time(state_.journal_time));
+  // To stop the work must always be possible, also where nothing else is.
+  if (entry.act == kFreezeAct) {
+    entry.time = std::max(unix_now(), state_.journal_time);
+  } else {
+    FUGO_ASSIGN(entry.time, journal_time(state_.journal_time));
+  }
   entry.sequence = state_.journal_entries;
   entry.previous = state_.journal_head;
   FUGO_ASSIGN(entry.hash, journal_hash(entry));

@@ -18,6 +18,7 @@ namespace fugo::daemon {
 namespace {
 
 constexpr std::size_t kMaxNameLength = 64;
+constexpr const char* kDaemonName = "fugod";
 
 struct CodeRow {
   ErrorCode code;
@@ -55,6 +56,8 @@ Result<std::string> operator_from(const std::string& option) {
     ::getpwuid_r(::getuid(), &entry, memory.data(), memory.size(), &found);
     name = found != nullptr ? found->pw_name : fmt::format("uid-{}", ::getuid());
   }
+  if (option == kDaemonName)
+    return fail(ErrorCode::kUsage, "is the daemon's own name", "--operator", "give a person's");
   if (name.size() > kMaxNameLength || !printable(name))
     return fail(ErrorCode::kUsage, "the operator must be 1 to 64 printable ASCII characters",
                 "--operator");

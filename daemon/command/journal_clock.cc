@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/calendar.h"
 #include "base/text.h"
 #include "daemon/command/commands.h"
 #include "daemon/site_access.h"
@@ -24,6 +25,12 @@ Result<Outcome> accept(Context& context, const std::string& reason) {
     return fail(ErrorCode::kRefused, "the clock is not behind the journal's last entry", "clock",
                 "nothing has to be accepted");
   update->state().journal_time = now;
+  FUGO_ASSIGN(const auto calendar, Calendar::of(settings.time_zone));
+  const auto today = static_cast<std::uint32_t>(calendar.day(now));
+  if (update->state().quota_day > today) {  // a day that has not come: today's quota is full
+    update->state().quota_day = today;
+    update->state().quota_rows = 0;
+  }
   FUGO_TRY(update->append_journal(
       actor, keystore::kClockAccepted,
       Json{{"reason", reason}, {"before", format_time(last)}, {"now", format_time(now)}}.dump()));

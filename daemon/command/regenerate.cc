@@ -168,11 +168,12 @@ Result<Outcome> run_it(Context& context, const RegenerateArguments& given) {
                           with_codes.check_digits = settings.check_digits;
                           return carry_out(site, row, out, with_codes);
                         }));
-  Outcome outcome =
-      describe(run, fmt::format("{}: {} people and {} symbols are made; mappings in {}/{}\n{}"
-                                "next: fugo regenerate commit {}\n",
-                                run.id, grouped(run.people_made), grouped(run.symbols_mapped),
-                                run.output_directory, run.id, rebase_text(run), run.id));
+  Outcome outcome = describe(
+      run, fmt::format("{}: {} people and {} symbols are made; mappings in {}/{}\n{}"
+                       "next: fugo regenerate {} {}\n",
+                       run.id, grouped(run.people_made), grouped(run.symbols_mapped),
+                       run.output_directory, run.id, rebase_text(run),
+                       run.state == keystore::RunState::kCommitted ? "ack" : "commit", run.id));
   if (!given.codes.empty() && run.codes_rejected != 0) outcome.exit_code = ExitCode::kSomeRejected;
   return outcome;
 }

@@ -3,8 +3,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/result.h"
 #include "hsm/token.h"
 #include "keystore/key_blocks.h"
+#include "keystore/ledger.h"
 
 namespace fugo::daemon {
 
@@ -16,6 +18,9 @@ class BlockMeter {
   explicit BlockMeter(const hsm::Token& token);
   // begin names what earlier processes committed for the job.
   void begin(const keystore::KeyBlocks& before) { before_ = before; }
+  // again notes that so many rows have to be derived anew: after a stop, or when a held request
+  // goes on. Kept beside the blocks, as key 0.
+  void again(std::uint64_t rows);
   // blocks is the job's count as it is now.
   [[nodiscard]] keystore::KeyBlocks blocks() const;
 
@@ -32,7 +37,16 @@ class BlockMeter {
 [[nodiscard]] nlohmann::json blocks_document(const keystore::KeyBlocks& blocks);
 
 // unexplained_blocks is by how much a job's linkage keys evaluated more than its rows can account
-// for, when people start from so many generations: what honest work never has.
-[[nodiscard]] std::uint64_t unexplained_blocks(const keystore::JobRow& job, std::size_t starts);
+// for: what honest work never has. `ways` is how many times L and V are made to look a code up: see
+// ways_of.
+[[nodiscard]] std::uint64_t unexplained_blocks(const keystore::JobRow& job, std::size_t ways);
+
+// ways_of counts, over all generations that people start from, that one and those that chain it.
+[[nodiscard]] Result<std::size_t> ways_of(const keystore::Ledger& ledger);
+
+// note_blocks puts a job's blocks, and what of them is unexplained, into the details of the entry
+// that ends it, and into the state's sum.
+void note_blocks(const keystore::JobRow& job, std::size_t ways, keystore::LedgerState& state,
+                 nlohmann::json& details);
 
 }  // namespace fugo::daemon

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "daemon/files/pair_answers.h"
+#include "daemon/jobs/block_meter.h"
 #include "daemon/jobs/job_control.h"
 #include "engine/change/segment_changer.h"
 
@@ -95,7 +96,9 @@ Status cancel_job(engine::Site& site, const JobOptions& options, JobRow& job,
     details.update({{"changed", job.people_new}, {"joined", job.count_existing}});
   }
   job.state = JobState::kCancelled;
+  FUGO_ASSIGN(const auto ways, ways_of(site.ledger()));
   FUGO_TRY(commit_job(site, job, [&](keystore::Update& update) {
+    note_blocks(job, ways, update.state(), details);
     return update.append_journal(actor, std::string(job_kind_name(job.kind)) + ".cancelled",
                                  details.dump());
   }));

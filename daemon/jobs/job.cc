@@ -15,6 +15,7 @@
 #include "daemon/jobs/issue_job.h"
 #include "daemon/jobs/job_base.h"
 #include "daemon/jobs/job_control.h"
+#include "daemon/jobs/request_key.h"
 
 namespace fugo::daemon {
 
@@ -68,8 +69,7 @@ Result<bool> is_request_of(engine::Site& site, const JobOptions& options,
     if (!request) return tl::unexpected(std::move(request).error());
     opened = std::move(*request);
   }
-  SecretBytes<32> key;
-  std::copy(job.request_key.begin(), job.request_key.end(), key.data());
+  FUGO_ASSIGN(const auto key, request_key(site, job.request_key));
   const KeepGoing going(options.keep_going);
   SurveyOptions survey;
   survey.hmac_key = &key;

@@ -150,8 +150,18 @@ void Job::describe() {
 
 // A request that is known is compared under the key that it came with.
 Status Job::choose_request_key() {
-  if (!known_) return site_.token().random(request_key_.bytes());
-  std::copy(known_->request_key.begin(), known_->request_key.end(), request_key_.data());
+  if (known_) {
+    job_.request_key = known_->request_key;
+  } else {
+    FUGO_ASSIGN(job_.request_key, new_request_key(site_));
+  }
+  auto key = request_key(site_, job_.request_key);
+  if (!key && known_ && key.error().code == ErrorCode::kRefused) {
+    job_ = *known_;
+    FUGO_TRY(refuse_retired());  // its linkage key is gone with its version
+  }
+  if (!key) return tl::unexpected<Error>(std::move(key).error());
+  request_key_ = *key;
   return {};
 }
 
@@ -181,7 +191,6 @@ void Job::pin(const keystore::LedgerState& state) {
   describe();
   job_.own_request = options_.own_request;
   job_.request_hmac = survey_.hmac;
-  std::copy(request_key_.bytes().begin(), request_key_.bytes().end(), job_.request_key.begin());
   job_.row_quota = allowed_.rows;
   job_.blocks = meter_.blocks();
   job_.time = unix_now();
@@ -227,6 +236,7 @@ Status Job::start() {
 // A request that was stopped: what was pinned counts, not today's settings.
 Status Job::take_up() {
   report_.resumed = true;
+  meter_.again(job_.rows_done);
   const auto directory = one_spelling(options_.output_directory);
   if (directory != job_.output_directory && job_.state == JobState::kRunning)
     move_answers(job_, directory);

@@ -15,6 +15,7 @@
 #include "daemon/files/request.h"
 #include "daemon/jobs/block_meter.h"
 #include "daemon/jobs/job.h"
+#include "daemon/jobs/request_key.h"
 
 namespace fugo::daemon {
 

@@ -159,14 +159,10 @@ Status destroy_request(const std::filesystem::path& request) {
 Status end_job(engine::Site& site, const JobOptions& options, JobRow& job) {
   if (job.state == JobState::kAnswering) FUGO_TRY(publish_answers(answers_place(options, job)));
   if (!options.keep_going) FUGO_TRY(finish_merges(site, job));
-  FUGO_ASSIGN(const auto generations, site.ledger().generations());
+  FUGO_ASSIGN(const auto ways, ways_of(site.ledger()));
   const auto note = [&](keystore::Update& update) {
     auto details = counts_of(job);
-    details["blocks"] = blocks_document(job.blocks);
-    if (const auto blocks = unexplained_blocks(job, generations.size()); blocks != 0) {
-      details["unexplained_blocks"] = blocks;
-      update.state().unexplained_blocks += blocks;
-    }
+    note_blocks(job, ways, update.state(), details);
     return update.append_journal(options.actor, std::string(job_kind_name(job.kind)) + ".done",
                                  details.dump());
   };

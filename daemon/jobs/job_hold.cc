@@ -46,8 +46,10 @@ Result<bool> Job::approved() {
   const auto all = needs();
   std::string reasons;
   const Need* missing = nullptr;
+  // What was approved was no more rejects than were foreseen then.
+  const bool same = known_ && rejects_foreseen() <= known_->count_rejected;
   const std::string before =
-      known_ && !known_->approved_by.empty() ? "," + known_->hold_reason + "," : "";
+      same && !known_->approved_by.empty() ? "," + known_->hold_reason + "," : "";
   for (const Need& need : all) {
     reasons += (reasons.empty() ? "" : ",") + std::string(need.reason);
     const bool given =
@@ -65,7 +67,8 @@ Result<bool> Job::approved() {
 Status Job::hold(const std::string& reasons) {
   report_.held = true;
   report_.hold_reason = reasons;
-  if (known_ && known_->hold_reason == reasons) return {};  // as it was, and not approved
+  if (known_ && known_->hold_reason == reasons && known_->approved_by.empty()) return {};
+  meter_.again(survey_.rows);  // all of it is looked at anew when it was approved
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   pin(state);
   job_.state = JobState::kHeld;

@@ -167,10 +167,20 @@ Status MappingFolder::settle() {
   FUGO_TRY(sync_directory(path()));
   FUGO_TRY(sync_directory(records_));
   FUGO_ASSIGN(auto update, site_.ledger().begin());
-  for (const auto& row : ready_) FUGO_TRY(update->put_run_agency(row));
+  FUGO_ASSIGN(const auto stored, site_.ledger().run_agencies(run_.number));
+  for (auto row : ready_) {
+    // An agency may have acknowledged meanwhile: then its file has to go.
+    for (const auto& other : stored) {
+      if (other.agency != row.agency || other.acknowledged == 0) continue;
+      row.acknowledged = other.acknowledged;
+      row.acknowledged_by = other.acknowledged_by;
+      FUGO_TRY(remove_tree(file_of(row.agency)));
+    }
+    FUGO_TRY(update->put_run_agency(row));
+  }
   FUGO_TRY(update->commit());
   ready_.clear();
-  return {};
+  return sync_directory(path());
 }
 
 Status MappingFolder::publish(const keystore::RunRow& run) {

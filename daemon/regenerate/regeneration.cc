@@ -274,7 +274,8 @@ Status forget_directory(keystore::Ledger& ledger, RunRow& run) {
 // A job that an operator cancelled and nobody works on holds the run up for ever: issuing is
 // frozen, so that no other job comes to give it up.
 Status give_up(engine::Site& site, keystore::JobRow job, const RunOptions& options) {
-  FUGO_ASSIGN(const auto lock, keystore::take_writer_lock(options.ledger));
+  const auto lock = keystore::take_writer_lock(options.ledger);
+  if (!lock) return {};  // somebody has come who works on it
   JobOptions job_options;
   job_options.records_directory = options.records;
   return cancel_job(site, job_options, job, options.actor);

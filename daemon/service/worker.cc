@@ -256,6 +256,7 @@ Status Worker::reload_registries(const keystore::LedgerState& state) {
 // Counts that cannot be journaled wait where they are; work goes on.
 void Worker::collect_uses() {
   const auto done = uses_.collect(site_->ledger());
+  if (!done && done.error().code == ErrorCode::kStale) return;  // the ledger is opened again first
   const std::string why = done ? std::string() : done.error().message();
   if (!done && why != uses_told_) {
     log_failure("uses of linking could not be journaled for now", done.error());

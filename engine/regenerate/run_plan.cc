@@ -275,6 +275,7 @@ Result<RunPlan> begin_plan(keystore::Ledger& ledger, const RunWish& wish, bool p
   RunRow& run = plan.run;
   run.what = wish.what;
   run.reason = wish.reason;
+  plan.actor = wish.actor;
   run.operator_name = wish.actor.operator_name;
   run.order = wish.actor.order;
   run.planned = unix_now();
@@ -333,7 +334,7 @@ Result<RunRow> complete_plan(keystore::Ledger& ledger, hsm::Token& token, RunPla
   FUGO_ASSIGN(run, update->put_run(run));
   auto labels = nlohmann::ordered_json::array();
   for (const auto& name : keys_of(run)) labels.push_back(hsm::key_label(name));
-  FUGO_TRY(update->append_journal({run.operator_name, run.order}, "regenerate.plan",
+  FUGO_TRY(update->append_journal(plan.actor, "regenerate.plan",
                                   nlohmann::ordered_json{{"run", run.id},
                                                          {"what", what_names(run.what)},
                                                          {"reason", run.reason},

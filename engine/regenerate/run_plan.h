@@ -38,6 +38,7 @@ struct KeyNeeds {
 struct RunPlan {
   keystore::RunRow run;
   KeyNeeds keys;
+  keystore::Actor actor;
 };
 
 // begin_plan checks the wish and commits the run as kPlanning, with the names of the keys that are

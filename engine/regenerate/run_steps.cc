@@ -284,12 +284,12 @@ Result<bool> acknowledge_mapping(keystore::Ledger& ledger, const RunRow& run,
 
 Status take_back_ack(keystore::Ledger& ledger, const RunRow& run, const std::string& agency_code,
                      const keystore::Actor& actor) {
-  if (run.state != RunState::kCommitted)
-    return fail(ErrorCode::kRefused,
-                run.id + " is not committed, or finished: its old symbols cannot be mapped",
-                kWhere);
   FUGO_ASSIGN(const auto agencies, ledger.agencies());
   FUGO_ASSIGN(auto update, ledger.begin());
+  FUGO_ASSIGN(const auto now, find_run(ledger, run.id));
+  if (now.state != RunState::kCommitted || now.reject_old)
+    return fail(ErrorCode::kRefused,
+                run.id + " is not committed, or its old symbols are not accepted any more", kWhere);
   FUGO_ASSIGN(const auto rows, ledger.run_agencies(run.number));
   for (keystore::RunAgencyRow row : rows) {
     const bool wanted = std::any_of(agencies.begin(), agencies.end(), [&](const auto& agency) {

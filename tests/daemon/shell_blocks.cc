@@ -24,7 +24,7 @@ ScriptResult run_document(const std::string& name, const std::filesystem::path& 
   const std::filesystem::path source = FUGO_SOURCE_DIR;
   const TemporaryDirectory scratch;
   const auto script = scratch.path() / "document.sh", log = scratch.path() / "document.log";
-  write_file(script, "set -eu\nPATH=" + std::string(FUGO_BINARY_DIR) +
+  write_file(script, "set -euo pipefail\nPATH=" + std::string(FUGO_BINARY_DIR) +
                          "/daemon:" + (source / "examples/agency").string() + ":$PATH\ncd " +
                          directory.string() + "\nset -x\n" +
                          shell_blocks(read_file(source / "docs" / name)));

@@ -113,6 +113,10 @@ TEST(Metering, MoreThanTheRowsNeedIsTold) {
   const auto more = daemon::unexplained_blocks(job, 1);
   EXPECT_GT(more, 900'000U);
   EXPECT_LT(daemon::unexplained_blocks(job, 3), more);
+  // Stops make an honest job derive its rows anew.
+  auto stopped = job;
+  stopped.blocks = {0, 400'000, 65536 + 1, 1'000'000};
+  EXPECT_EQ(daemon::unexplained_blocks(stopped, 1), 0U);
   job.row_quota = 0;
   EXPECT_GT(daemon::unexplained_blocks(job, 1), more);
 }

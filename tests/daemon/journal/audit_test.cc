@@ -18,6 +18,7 @@ class Audit : public ::testing::Test {
     (void)issue_everybody(site_, 8, {"131016", "472018"});
     fs::create_directories(site_.directory() / "kept");
     act({"journal", "export", "--out", kept("october.jsonl")});
+    EXPECT_EQ(site_.run({"agency", "suspend", "011002"}).exit_code, 0);  // in between: in November
     act({"journal", "checkpoint", "--out", kept("october.note")});
     a_month();
   }
@@ -57,6 +58,7 @@ TEST_F(Audit, EveryCommandOfTheWalkDoesWhatItSays) {
   const auto walk = run_document("audit.md", site_.directory());
   ASSERT_EQ(walk.exit_code, 0) << walk.log;
   EXPECT_THAT(walk.log, HasSubstr("Verified OK"));
+  EXPECT_THAT(walk.log, HasSubstr("\tagency.suspend\n")) << "no entry is in no copy";
   EXPECT_THAT(walk.log, HasSubstr("\tthaw\n")) << "what nobody ordered is named";
   EXPECT_THAT(walk.log, Not(HasSubstr("suzuki\tfreeze\n")));
   EXPECT_THAT(walk.log, HasSubstr("\"requests\": 1"));

@@ -24,23 +24,38 @@ TEST(Clock, BehindTheJournalStopsWhatIsJournaled) {
   ASSERT_EQ(at(site, "+2h", {"agency", "suspend", "011002"}).exit_code, 0);
   const auto digest = digest_of(site);
   for (const auto& refused : {issue_one(site, "J2", 2), site.run({"agency", "suspend", "472018"}),
-                              site.run({"freeze", "link", "--reason", "a drill"})}) {
+                              site.run({"agency", "resume", "011002"})}) {
     EXPECT_EQ(refused.exit_code, 1);
     EXPECT_NE(refused.err.find("the clock ran backwards"), std::string::npos) << refused.err;
   }
   EXPECT_EQ(digest_of(site), digest);
-  // Reading goes on.
+  // Reading goes on, and stopping everything.
+  EXPECT_EQ(site.run({"freeze", "issue", "--reason", "a drill"}).exit_code, 0);
+  EXPECT_EQ(site.run({"thaw"}).exit_code, 1);
   EXPECT_EQ(site.run({"status"}).exit_code, 0);
   EXPECT_EQ(site.run({"verify"}).exit_code, 0);
 
   const auto accepted =
       site.run({"--operator", "suzuki", "journal", "accept-clock", "--reason", "NTP was wrong"});
   EXPECT_EQ(accepted.exit_code, 0) << accepted.err;
+  EXPECT_EQ(site.run({"thaw"}).exit_code, 0);
   EXPECT_EQ(issue_one(site, "J2", 2).exit_code, 0);
   const auto verified = site.run({"verify"});
   EXPECT_EQ(verified.exit_code, 0) << verified.err << verified.out;
   EXPECT_NE(site.run({"journal", "show"}).out.find("suzuki clock.accept"), std::string::npos);
   EXPECT_EQ(site.run({"journal", "accept-clock", "--reason", "again"}).exit_code, 1);
+}
+
+TEST(Clock, ThatWasAheadUsesUpNoQuota) {
+  const TestSite site;
+  site.set_config("[ledger]", "[issue]\nrows_per_day = 1\n\n[ledger]");
+  const auto file = site.scratch() / "A1.csv";
+  write_file(file, request_text("A1", {{"1", "131016", resident_code(1)}}));
+  const auto out = (site.scratch() / "out").string();
+  ASSERT_EQ(at(site, "+50h", {"issue", file.string(), "--out", out}).exit_code, 0);
+  ASSERT_EQ(site.run({"journal", "accept-clock", "--reason", "it was ahead"}).exit_code, 0);
+  EXPECT_EQ(issue_one(site, "J1", 2).exit_code, 0);
+  EXPECT_EQ(issue_one(site, "J2", 3).exit_code, 3);
 }
 
 TEST(Clock, BehindByALittleIsTheTimeOfTheLastEntry) {

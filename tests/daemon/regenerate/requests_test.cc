@@ -2,8 +2,11 @@
 // content.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "daemon/config.h"
 #include "daemon/jobs/job.h"
+#include "daemon/jobs/request_key.h"
 #include "daemon/site_access.h"
 #include "tests/daemon/regenerate/regenerated_site.h"
 
@@ -75,6 +78,35 @@ TEST(Requests, ThatAreHeldAreTheSameAfterwards) {
   ASSERT_TRUE(report) << report.error().message();
   EXPECT_FALSE(report->held);
   EXPECT_EQ(report->count_deleted, 1U);
+}
+
+// Whoever links reads the ledger, but cannot try what a request held: the key of its hash is made
+// in the issuing token.
+TEST(Requests, TellTheLinkingSideNothing) {
+  const TestSite files;
+  (void)issue_everybody(files, 1, kHolders);
+  const auto settings = daemon::load_settings(files.config()).value();
+  daemon::RequestKeySource source{};
+  SecretBytes<32> key;
+  {
+    const auto issuing =
+        daemon::open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead).value();
+    source = issuing->ledger().find_job("everybody").value().value().request_key;
+    key = daemon::request_key(*issuing, source).value();
+    EXPECT_TRUE(key == daemon::request_key(*issuing, source).value());
+    EXPECT_NE(std::search(source.begin(), source.end(), key.data(), key.data() + 8),
+              source.begin());
+    auto other = source;
+    other[0] ^= 1;
+    EXPECT_FALSE(key == daemon::request_key(*issuing, other).value());
+  }
+  const auto linking =
+      daemon::open_site(settings, hsm::TokenRole::kLinking, keystore::Access::kRead).value();
+  const auto job = linking->ledger().find_job("everybody").value().value();
+  EXPECT_EQ(job.request_key, source) << "what it is made from can be read";
+  const auto refused = daemon::request_key(*linking, job.request_key);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kRefused);
 }
 
 }  // namespace

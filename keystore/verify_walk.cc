@@ -17,7 +17,8 @@ namespace fugo::keystore {
 namespace {
 
 // What the child's exit code says.
-enum Outcome : int { kSound = 0, kLmdbError = 10, kWrongCount = 11, kNotOpened = 12 };
+// From kErrno on: the system's error, why it could not be opened.
+enum Outcome : int { kSound = 0, kLmdbError = 10, kWrongCount = 11, kNotOpened = 12, kErrno = 100 };
 
 // read_all touches each byte, so that a page which is not there is met here.
 unsigned read_all(const MDB_val& value) {
@@ -66,7 +67,7 @@ int walk(MDB_env* env) {
       ::mdb_env_set_maxreaders(env, kMaxReaders) != 0)
     ::_exit(kNotOpened);
   const int code = ::mdb_env_open(env, directory.c_str(), MDB_RDONLY | MDB_NOTLS, 0600);
-  if (code != 0) ::_exit(code < 0 ? kLmdbError : kNotOpened);
+  if (code != 0) ::_exit(code < 0 ? kLmdbError : code < 155 ? kErrno + code : kNotOpened);
   ::_exit(walk(env));
 }
 
@@ -88,6 +89,12 @@ Status walk_in_child(const std::filesystem::path& directory, std::chrono::second
   if (WIFSIGNALED(status)) {
     if (WTERMSIG(status) == SIGALRM) return damaged("reading the database took too long");
     return damaged("reading the database ended with signal " + std::to_string(WTERMSIG(status)));
+  }
+  if (WEXITSTATUS(status) >= kErrno) {
+    Error error =
+        fail_errno("cannot open the database", file.string(), WEXITSTATUS(status) - kErrno).value();
+    error.hint = "data.mdb must be readable and lock.mdb writable by this user";
+    return tl::unexpected<Error>(std::move(error));
   }
   switch (WEXITSTATUS(status)) {
     case kSound:

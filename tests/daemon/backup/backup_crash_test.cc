@@ -62,7 +62,10 @@ TEST_F(BackupCrash, ABackupKilledAtEachStepIsWholeOrNotThere) {
     plan.kill_at = step;
     plan.kill_after = step % 2 == 1;
     const auto killed = back_up(plan);
-    ASSERT_TRUE(was_killed(killed)) << killed.errors;
+    // LMDB writes a page more or less from one backup to the next: the last steps may not be there.
+    const bool over = killed.exit_code == 0 && step + 5 > undisturbed.steps;
+    ASSERT_TRUE(was_killed(killed) || over)
+        << step << " of " << undisturbed.steps << ": " << killed.exit_code << killed.errors;
     expect_backup_or_none("step " + std::to_string(step));
     if (HasFatalFailure()) return;
   }

@@ -79,7 +79,8 @@ class DeviceSite : public ::testing::Test {
   }
   void link(const std::string& name) const {
     std::string symbols;
-    for (const auto& [number, answer] : answers("A1").at("131016")) symbols += answer.symbol + "\n";
+    const auto before = answers("A1");
+    for (const auto& [number, answer] : before.at("131016")) symbols += answer.symbol + "\n";
     write_file(temporary_.path() / "symbols.txt", symbols);
     const auto done = run({"link", (temporary_.path() / "symbols.txt").string(), "--from", "131016",
                            "--to", "131130", "--out", (temporary_.path() / name).string()});

@@ -74,6 +74,10 @@ GenerationRow next_generation(const GenerationRow& from, std::uint8_t what) {
   return to;
 }
 
+std::uint64_t living(const keystore::LedgerState& state) {
+  return state.next_person - state.deleted_people;
+}
+
 Result<keystore::RunRow> plan(keystore::Ledger& ledger, const GenerationRow& from,
                               const GenerationRow& to, std::uint8_t what) {
   FUGO_ASSIGN(auto agencies, ledger.agencies());
@@ -104,7 +108,18 @@ Result<keystore::RunRow> plan(keystore::Ledger& ledger, const GenerationRow& fro
   run.to = to.number;
   if (keystore::is_mapped(run, 1)) run.planned_symbols = update->state().issuances;
   run.symbols_mapped = run.planned_symbols;  // nothing comes or goes before the commit
+  if (keystore::is_mapped(run, 0)) run.planned_records = living(update->state());
+  if (renews(what, KeyPurpose::kLinkage)) run.planned_people = living(update->state());
+  run.people_made = run.planned_people;
+  run.records_mapped = run.planned_records;
   FUGO_ASSIGN(run, update->put_run(run));
+  for (keystore::AgencyNumber agency = 0; agency < 2; ++agency) {  // all in one file, as it were
+    keystore::RunAgencyRow file;
+    file.run = run.number;
+    file.agency = agency;
+    file.symbols = agency == 0 ? run.records_mapped : run.symbols_mapped;
+    FUGO_TRY(update->put_run_agency(file));
+  }
   if (to.linkage_generation == to.number) update->state().staged_generation = to.number;
   FUGO_TRY(update->commit());
   return run;
@@ -140,6 +155,7 @@ Status activate(keystore::Ledger& ledger, Generation from, Generation to, keysto
     FUGO_TRY(update->put_generation(row));
   }
   run.state = keystore::RunState::kReady;
+  run.people_made = run.planned_people;
   FUGO_TRY(update->put_run(run).map([](auto&&) {}));
   run.state = keystore::RunState::kCommitted;
   run.committed = 1'700'000'000;

@@ -22,8 +22,10 @@ class LedgerKeys {
   [[nodiscard]] const SecretBytes<64>& seal() const { return seal_; }
   [[nodiscard]] const SecretBytes<32>& index() const { return index_; }
   [[nodiscard]] const SecretBytes<32>& digest() const { return digest_; }
-  [[nodiscard]] const SecretBytes<32>& request() const { return request_; }  // hashes of ids and days
-  [[nodiscard]] const SecretBytes<32>& spill() const { return spill_; }      // duplicate detection
+  [[nodiscard]] const SecretBytes<32>& request() const {
+    return request_;
+  }                                                                      // hashes of ids and days
+  [[nodiscard]] const SecretBytes<32>& spill() const { return spill_; }  // duplicate detection
   [[nodiscard]] const Block& ledger_id() const { return ledger_id_; }
 
   // symbol_digests writes the keyed 64-bit digest of each symbol: the first 8 bytes, big-endian,

@@ -176,8 +176,7 @@ struct JobRow {
   std::string id;
   JobKind kind = JobKind::kIssue;
   JobState state = JobState::kRunning;
-  // The request's HMAC-SHA-256, and what its key is made from in the issuing token: the row alone
-  // does not tell a request's content. See daemon/jobs/request_key.h.
+  // The request's HMAC-SHA-256, and what its key is made from: daemon/jobs/request_key.h.
   std::array<std::uint8_t, 32> request_hmac{}, request_key{};
   std::int64_t time = 0;  // pinned time of issue, seconds since 1970
   std::string operator_name;
@@ -315,12 +314,7 @@ struct RunAgencyRow {
   return (run.what & kRunAgency) != 0 && (run.agency == 0 || run.agency == agency);
 }
 
-// kClockSlack is by how many seconds the clock may be behind the journal's last entry.
-inline constexpr std::int64_t kClockSlack = 60;
-inline constexpr const char* kClockAccepted = "clock.accept";
-
-// JournalEntry names who did what when; no entry is older than the one before, unless an entry
-// "clock.accept" says so. `details` is a JSON object without secrets.
+// JournalEntry names who did what when; see keystore/clock.h. `details` is JSON without secrets.
 struct JournalEntry {
   std::uint64_t sequence = 0;  // from 0
   std::int64_t time = 0;

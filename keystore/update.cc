@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "keystore/clock.h"
 #include "keystore/key_blocks.h"
 #include "keystore/reseal.h"
 #include "keystore/steps.h"

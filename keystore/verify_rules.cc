@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "keystore/clock.h"
+
 namespace fugo::keystore {
 namespace {
 

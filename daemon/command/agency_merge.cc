@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "daemon/command/commands.h"
-#include "daemon/files/answer_folder.h"
 #include "daemon/command/job_output.h"
+#include "daemon/files/answer_folder.h"
 #include "daemon/jobs/merge_job.h"
 #include "daemon/site_access.h"
 #include "keystore/writer_lock.h"

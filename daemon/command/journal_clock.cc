@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "daemon/command/commands.h"
 #include "daemon/site_access.h"
+#include "keystore/clock.h"
 
 namespace fugo::daemon {
 namespace {

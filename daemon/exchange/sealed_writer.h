@@ -12,8 +12,8 @@
 namespace fugo::daemon {
 
 // SealedWriter writes CMS AuthEnvelopedData with AES-256-GCM to one certificate, in BER of
-// indefinite length, as `openssl cms -encrypt -stream -aes-256-gcm` does: to an RSA key by OAEP with
-// SHA-256, to an EC key by ECDH. Memory does not depend on the size. One thread at a time.
+// indefinite length, as `openssl cms -encrypt -stream -aes-256-gcm` does: to an RSA key by OAEP
+// with SHA-256, to an EC key by ECDH. Memory does not depend on the size. One thread at a time.
 class SealedWriter {
  public:
   // create begins a message in the open file `fd`, which must outlive it. kRefused when nothing can

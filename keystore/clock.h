@@ -1,0 +1,14 @@
+// The rule of the journal's times: no entry is older than the one before, unless its act says so.
+#pragma once
+
+#include <cstdint>
+
+namespace fugo::keystore {
+
+// kClockSlack is by how many seconds the clock may be behind the journal's last entry: the new
+// entry has that one's time then. A clock that is further behind stops what has to be journaled.
+inline constexpr std::int64_t kClockSlack = 60;
+// kClockAccepted is the act by which somebody answers for a time before the last entry's.
+inline constexpr const char* kClockAccepted = "clock.accept";
+
+}  // namespace fugo::keystore

@@ -179,19 +179,29 @@ tl::unexpected<Error> no_such_agency(std::string_view code, std::string where) {
               std::move(where), "fugo agency list shows those there are");
 }
 
-Result<bool> set_agency_state(engine::Site& site, const std::string& code,
-                              keystore::AgencyState state, const keystore::Actor& actor) {
-  FUGO_ASSIGN(auto update, site.ledger().begin());
-  FUGO_TRY(refuse_while_job_is_open(site, update->state()));
-  FUGO_ASSIGN(auto registry, read_registry(site.ledger()));
+namespace {
+
+// open_agency finds an agency of the registry that is not closed.
+Result<keystore::Agency*> open_agency(Registry& registry, const std::string& code) {
   const auto at = registry.find(code);
   if (at == registry.end()) return no_such_agency(code, "agency registry");
   if (at->second.state == keystore::AgencyState::kClosed)
     return fail(ErrorCode::kRefused, fmt::format("the agency {} is closed", code),
                 "agency registry");
-  if (at->second.state == state) return false;
-  at->second.state = state;
-  FUGO_TRY(update->put_agency(at->second));
+  return &at->second;
+}
+
+}  // namespace
+
+Result<bool> set_agency_state(engine::Site& site, const std::string& code,
+                              keystore::AgencyState state, const keystore::Actor& actor) {
+  FUGO_ASSIGN(auto update, site.ledger().begin());
+  FUGO_TRY(refuse_while_job_is_open(site, update->state()));
+  FUGO_ASSIGN(auto registry, read_registry(site.ledger()));
+  FUGO_ASSIGN(keystore::Agency* const agency, open_agency(registry, code));
+  if (agency->state == state) return false;
+  agency->state = state;
+  FUGO_TRY(update->put_agency(*agency));
   const bool suspending = state == keystore::AgencyState::kSuspended;
   FUGO_TRY(update->append_journal(actor, suspending ? "agency.suspend" : "agency.resume",
                                   nlohmann::ordered_json{{"agency", code}}.dump()));
@@ -214,14 +224,10 @@ Result<bool> set_agency_certificate(engine::Site& site, const std::string& code,
   FUGO_ASSIGN(auto update, site.ledger().begin());
   FUGO_TRY(refuse_while_job_is_open(site, update->state()));
   FUGO_ASSIGN(auto registry, read_registry(site.ledger()));
-  const auto at = registry.find(code);
-  if (at == registry.end()) return no_such_agency(code, "agency registry");
-  if (at->second.state == keystore::AgencyState::kClosed)
-    return fail(ErrorCode::kRefused, fmt::format("the agency {} is closed", code),
-                "agency registry");
-  if (at->second.certificate == der) return false;
-  at->second.certificate = std::move(der);
-  FUGO_TRY(update->put_agency(at->second));
+  FUGO_ASSIGN(keystore::Agency* const agency, open_agency(registry, code));
+  if (agency->certificate == der) return false;
+  agency->certificate = std::move(der);
+  FUGO_TRY(update->put_agency(*agency));
   FUGO_TRY(update->append_journal(actor, "agency.certificate", details.dump()));
   FUGO_TRY(update->commit());
   return true;

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/owned.h"
 #include "base/secret.h"
 #include "base/text.h"
 #include "daemon/build_directory.h"
@@ -25,15 +26,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template <auto release>
-struct Release {
-  template <typename T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-template <typename T, auto release>
-using Owned = std::unique_ptr<T, Release<release>>;
 using OwnedBio = Owned<BIO, BIO_free_all>;
 using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>;
 

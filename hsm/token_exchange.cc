@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/owned.h"
 #include "hsm/ceremony_site.h"
 #include "hsm/exchange_rules.h"
 #include "hsm/pkcs11_token.h"
@@ -18,15 +19,6 @@ namespace {
 constexpr std::size_t kMostKeyBytes = 1024;  // of a modulus
 constexpr const char* kWhere = "C_Decrypt";
 
-template <auto release>
-struct Release {
-  template <typename T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-template <typename T, auto release>
-using Owned = std::unique_ptr<T, Release<release>>;
 using Number = Owned<BIGNUM, BN_free>;
 
 tl::unexpected<Error> cannot() { return fail(ErrorCode::kInternal, "cannot encrypt", "RSA-OAEP"); }

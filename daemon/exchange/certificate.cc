@@ -41,7 +41,7 @@ Result<std::vector<std::uint8_t>> number_of(const EVP_PKEY* key, const char* par
   BIGNUM* number = nullptr;
   if (EVP_PKEY_get_bn_param(key, parameter, &number) != 1)
     return fail(ErrorCode::kInternal, "cannot read a public key", parameter);
-  const OpenSslOwned<BIGNUM, BN_free> owner(number);
+  const Owned<BIGNUM, BN_free> owner(number);
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(BN_num_bytes(number)));
   BN_bn2bin(number, bytes.data());
   return bytes;

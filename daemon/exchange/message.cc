@@ -47,14 +47,13 @@ bool is_plain_oaep(const X509_ALGOR* algorithm) {
   const void* value = nullptr;
   X509_ALGOR_get0(&object, &type, &value, algorithm);
   if (OBJ_obj2nid(object) != NID_rsaesOaep || type != V_ASN1_SEQUENCE) return false;
-  const OpenSslOwned<RSA_OAEP_PARAMS, RSA_OAEP_PARAMS_free> parameters(
-      static_cast<RSA_OAEP_PARAMS*>(ASN1_item_unpack(static_cast<const ASN1_STRING*>(value),
-                                                     ASN1_ITEM_rptr(RSA_OAEP_PARAMS))));
+  const Owned<RSA_OAEP_PARAMS, RSA_OAEP_PARAMS_free> parameters(static_cast<RSA_OAEP_PARAMS*>(
+      ASN1_item_unpack(static_cast<const ASN1_STRING*>(value), ASN1_ITEM_rptr(RSA_OAEP_PARAMS))));
   if (!parameters || parameters->pSourceFunc != nullptr) return false;
   if (parameters->hashFunc != nullptr && OBJ_obj2nid(parameters->hashFunc->algorithm) != NID_sha1)
     return false;
   if (parameters->maskGenFunc == nullptr) return true;
-  const OpenSslOwned<X509_ALGOR, X509_ALGOR_free> mask(static_cast<X509_ALGOR*>(
+  const Owned<X509_ALGOR, X509_ALGOR_free> mask(static_cast<X509_ALGOR*>(
       ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(X509_ALGOR), parameters->maskGenFunc->parameter)));
   return OBJ_obj2nid(parameters->maskGenFunc->algorithm) == NID_mgf1 && mask &&
          OBJ_obj2nid(mask->algorithm) == NID_sha1;

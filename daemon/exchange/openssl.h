@@ -6,23 +6,13 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
-#include <memory>
+#include "base/owned.h"
 
 namespace fugo::daemon {
 
-template <auto release>
-struct OpenSslRelease {
-  template <typename T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-template <typename T, auto release>
-using OpenSslOwned = std::unique_ptr<T, OpenSslRelease<release>>;
-
-using OwnedBio = OpenSslOwned<BIO, BIO_free_all>;
-using OwnedCms = OpenSslOwned<CMS_ContentInfo, CMS_ContentInfo_free>;
-using OwnedKey = OpenSslOwned<EVP_PKEY, EVP_PKEY_free>;
-using OwnedX509 = OpenSslOwned<X509, X509_free>;
+using OwnedBio = Owned<BIO, BIO_free_all>;
+using OwnedCms = Owned<CMS_ContentInfo, CMS_ContentInfo_free>;
+using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>;
+using OwnedX509 = Owned<X509, X509_free>;
 
 }  // namespace fugo::daemon

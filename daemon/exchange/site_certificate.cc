@@ -23,16 +23,16 @@ tl::unexpected<Error> cannot(const char* what) {
 }
 
 Result<OwnedKey> rsa_public(const hsm::RsaPublicKey& key) {
-  using Number = OpenSslOwned<BIGNUM, BN_free>;
+  using Number = Owned<BIGNUM, BN_free>;
   const auto number = [](const std::vector<std::uint8_t>& bytes) {
     return Number(BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
   };
   const Number n = number(key.modulus), e = number(key.exponent);
-  const OpenSslOwned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free> build(OSSL_PARAM_BLD_new());
+  const Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free> build(OSSL_PARAM_BLD_new());
   OSSL_PARAM_BLD_push_BN(build.get(), OSSL_PKEY_PARAM_RSA_N, n.get());
   OSSL_PARAM_BLD_push_BN(build.get(), OSSL_PKEY_PARAM_RSA_E, e.get());
-  const OpenSslOwned<OSSL_PARAM, OSSL_PARAM_free> parameters(OSSL_PARAM_BLD_to_param(build.get()));
-  const OpenSslOwned<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(
+  const Owned<OSSL_PARAM, OSSL_PARAM_free> parameters(OSSL_PARAM_BLD_to_param(build.get()));
+  const Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(
       EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* made = nullptr;
   if (EVP_PKEY_fromdata_init(context.get()) != 1 ||
@@ -54,7 +54,7 @@ bool add_extension(X509* certificate, int nid, const char* value) {
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, nullptr, certificate, nullptr, nullptr, 0);
-  const OpenSslOwned<X509_EXTENSION, X509_EXTENSION_free> extension(
+  const Owned<X509_EXTENSION, X509_EXTENSION_free> extension(
       X509V3_EXT_conf_nid(nullptr, &context, nid, value));
   return extension && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
@@ -63,7 +63,7 @@ bool set_serial(X509* certificate) {
   std::array<std::uint8_t, kSerialBytes> bytes{};
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) return false;
   bytes[0] = static_cast<std::uint8_t>((bytes[0] & 0x7FU) | 0x40U);  // positive, of full length
-  const OpenSslOwned<BIGNUM, BN_free> number(
+  const Owned<BIGNUM, BN_free> number(
       BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr));
   return BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }

@@ -33,8 +33,8 @@ struct TokenRsaCall {
   static int sign(int, const unsigned char*, unsigned char*, RSA*, int) { return -1; }
 
   static const RSA_METHOD* method() {
-    static const OpenSslOwned<RSA_METHOD, RSA_meth_free> made = [] {
-      OpenSslOwned<RSA_METHOD, RSA_meth_free> method(RSA_meth_dup(RSA_PKCS1_OpenSSL()));
+    static const Owned<RSA_METHOD, RSA_meth_free> made = [] {
+      Owned<RSA_METHOD, RSA_meth_free> method(RSA_meth_dup(RSA_PKCS1_OpenSSL()));
       if (method) {
         RSA_meth_set1_name(method.get(), "fugo token");
         RSA_meth_set_flags(method.get(), RSA_METHOD_FLAG_NO_CHECK);
@@ -52,7 +52,7 @@ Result<std::unique_ptr<TokenRsa>> TokenRsa::create(hsm::Token& token, hsm::RsaPu
   const auto number = [](const std::vector<std::uint8_t>& bytes) {
     return BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr);
   };
-  OpenSslOwned<RSA, RSA_free> rsa(RSA_new());
+  Owned<RSA, RSA_free> rsa(RSA_new());
   made->key_.reset(EVP_PKEY_new());
   BIGNUM *n = number(made->public_.modulus), *e = number(made->public_.exponent);
   if (!rsa || !made->key_ || TokenRsaCall::method() == nullptr ||

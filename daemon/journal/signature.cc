@@ -11,6 +11,7 @@
 #include <array>
 #include <memory>
 
+#include "base/owned.h"
 #include "daemon/key_making.h"
 #include "daemon/site_access.h"
 #include "hsm/ec_check.h"
@@ -19,15 +20,6 @@ namespace fugo::daemon {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
-template <auto release>
-struct Release {
-  template <typename T>
-  void operator()(T* object) const {
-    release(object);
-  }
-};
-template <typename T, auto release>
-using Owned = std::unique_ptr<T, Release<release>>;
 using PublicKey = Owned<EVP_PKEY, EVP_PKEY_free>;
 
 constexpr std::size_t kHalf = 32;  // bytes of r, and of s

@@ -96,11 +96,9 @@ class Rekeyer {
     FUGO_ASSIGN(before_, read_before(parts_));
     FUGO_TRY(check_may(before_.state));
     const std::set<Generation> drop(data_.drop.begin(), data_.drop.end());
-    std::uint64_t index_entries = 0;
     for (const FileRow& row : before_.files) {
       if (row.kind != FileKind::kIssued && drop.contains(row.generation)) continue;
       kept_.push_back(row);
-      if (row.kind == FileKind::kIndex) index_entries += row.entries;
     }
     total_ = 3 * bytes_of(kept_);
     for (const GenerationRow& row : before_.generations)

@@ -44,16 +44,32 @@ void must(bool kept, const char* promise) {
   std::abort();
 }
 
-std::filesystem::path as_file(ByteView input, const char* suffix) {
-  static const Folder folder;
-  const auto path = folder.path / (std::string("input") + suffix);
+namespace {
+std::size_t reached_so_far = 0;
+}
+
+void reached() { ++reached_so_far; }
+std::size_t times_reached() { return reached_so_far; }
+
+const std::filesystem::path& folder() {
+  static const Folder made;
+  return made.path;
+}
+
+std::filesystem::path put_file(const std::string& name, ByteView content) {
+  const auto path = folder() / name;
+  std::filesystem::create_directories(path.parent_path());
   {
     std::ofstream out(path, std::ios::binary | std::ios::trunc);
-    out.write(reinterpret_cast<const char*>(input.data()),
-              static_cast<std::streamsize>(input.size()));
+    out.write(reinterpret_cast<const char*>(content.data()),
+              static_cast<std::streamsize>(content.size()));
   }
   ::chmod(path.c_str(), 0600);
   return path;
+}
+
+std::filesystem::path as_file(ByteView input, const char* suffix) {
+  return put_file(std::string("input") + suffix, input);
 }
 
 }  // namespace fugo::fuzz

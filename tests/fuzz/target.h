@@ -28,6 +28,16 @@ struct Registration {
 // must ends the process unless a promise was kept.
 void must(bool kept, const char* promise);
 
+// folder is a directory of this process, gone with it. put_file writes a file there, mode 0600, in
+// a subdirectory where the name has one, and gives its path.
+[[nodiscard]] const std::filesystem::path& folder();
+std::filesystem::path put_file(const std::string& name, ByteView content);
+
+// reached is called by a target that has come through its parser with an input: the replay test
+// wants one such input in each corpus at least, or nothing would be known of what lies behind.
+void reached();
+[[nodiscard]] std::size_t times_reached();
+
 // text_of is the input as text; as_file writes it to a file of this process, mode 0600, and gives
 // its path: the same at each call.
 [[nodiscard]] inline std::string text_of(ByteView input) {

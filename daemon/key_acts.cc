@@ -7,6 +7,7 @@
 
 #include "daemon/command/names.h"
 #include "daemon/key_making.h"
+#include "daemon/key_newness.h"
 #include "daemon/key_registry.h"
 #include "daemon/site_access.h"
 
@@ -44,6 +45,7 @@ class KeyCreator {
   Result<CreatedKeys> create() {
     FUGO_ASSIGN(auto administration, KeyAdministration::open(settings_));
     FUGO_TRY(administration.check_can_make());
+    FUGO_TRY(check_next_are_new(settings_, administration));
     FUGO_TRY(begin(administration));
     auto made = administration.make(names_, package_name(), dead_);
     if (!made) {

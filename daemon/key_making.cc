@@ -83,6 +83,32 @@ Status remove_dead_package(const std::filesystem::path& path, const std::vector<
   return sync_directory(path.parent_path());
 }
 
+tl::unexpected<Error> unknown_keys(const std::string& where) {
+  return fail(
+      ErrorCode::kRefused,
+      "there are keys of the next version already, which the ledger does not know", where,
+      "the ledger was put back to an older state, or others use its tokens: take a newer "
+      "backup or the second site; if there is none, and nobody holds symbols of these keys, "
+      "remove them by the means of the HSM and move their package away");
+}
+
+// package_with is a recovery package in the folder that has one of the keys; empty: there is none.
+Result<std::filesystem::path> package_with(const std::filesystem::path& directory,
+                                           const std::vector<KeyName>& names) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const auto name = entry->path().filename().string();
+    if (name.rfind("recovery-package", 0) != 0 || entry->path().extension() != ".json") continue;
+    FUGO_ASSIGN(const auto package, hsm::read_recovery_package(entry->path()));
+    for (const auto& key : package.keys)
+      if (contains(names, key.name)) return entry->path();
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail_errno("cannot read", directory.string(), error.value());
+  return std::filesystem::path();
+}
+
 Result<std::vector<hsm::CeremonyTarget>> ceremony_targets(const Settings& settings) {
   std::vector<hsm::CeremonyTarget> targets;
   for (const auto& row : kSetupRoles) {
@@ -207,6 +233,19 @@ Status KeyAdministration::try_tokens() {
   return {};
 }
 
+Status KeyAdministration::check_unknown(const std::vector<KeyName>& names) const {
+  hsm::finalize_all();
+  for (const auto role : configured_roles(*settings_)) {
+    FUGO_ASSIGN(const auto token, settings_->token(role));
+    const auto absent = hsm::check_keys_absent(token, names);
+    if (!absent && absent.error().code == ErrorCode::kRefused) return unknown_keys(token.uri);
+    FUGO_TRY(absent);
+  }
+  hsm::finalize_all();
+  FUGO_ASSIGN(const auto package, package_with(settings_->recovery.package_directory, names));
+  return package.empty() ? Status() : unknown_keys(package.string());
+}
+
 Result<MadeKeys> KeyAdministration::make(const std::vector<KeyName>& names, const std::string& name,
                                          const std::vector<KeyName>& remains) {
   FUGO_TRY(check_can_make());
@@ -218,8 +257,7 @@ Result<MadeKeys> KeyAdministration::make(const std::vector<KeyName>& names, cons
   made.recovery_package = package_path(*settings_, name);
   FUGO_TRY(make_directory(settings_->recovery.package_directory));
   FUGO_ASSIGN(const auto targets, ceremony_targets(*settings_));
-  FUGO_TRY(remove_remains(dead));
-  FUGO_TRY(remove_dead_package(made.recovery_package, names));
+  FUGO_TRY(remove_remains(remains));
   auto done =
       hsm::run_ceremony(targets, names, settings_->recovery.public_key, made.recovery_package);
   hsm::finalize_all();

@@ -71,11 +71,16 @@ class KeyAdministration {
   // try_tokens is the first error of a configured token that cannot be administered.
   [[nodiscard]] Status try_tokens();
 
+  // check_unknown is kRefused when a token, or the folder of packages, has keys of these names: a
+  // ledger that is about to make them for the first time was put back to an older state, or is not
+  // the only one of these tokens. What others made with it is never destroyed for being unknown.
+  [[nodiscard]] Status check_unknown(const std::vector<hsm::KeyName>& names) const;
+
   // make runs a ceremony that leaves the keys in the issuing, the linking and the standby token and
   // writes recovery-package-NAME.json for the site's recovery key. Before it, what ceremonies that
-  // died have left of these names and of `remains` is removed, and a package of exactly these names
-  // with them. The registry is looked at: kRefused when it has one of the names other than in state
-  // kMaking. kRefused for SoftHSM in production.
+  // died have left of `remains` is removed. The registry is looked at: kRefused when it has one of
+  // the names or remains other than in state kMaking; kRefused too when a token or a package has
+  // one of the names, and for SoftHSM in production.
   [[nodiscard]] Result<MadeKeys> make(const std::vector<hsm::KeyName>& names,
                                       const std::string& name,
                                       const std::vector<hsm::KeyName>& remains = {});

@@ -29,7 +29,17 @@ struct RowAllowance {
                                                  const keystore::LedgerState& state,
                                                  std::int64_t now);
 
-// take_rows notes in the state that a request of that day was let have so many rows.
+// check_allowance gives a check's, which applies nothing: what a request would be let have, and the
+// day's quota less what other checks of the day were let have. The answer to a check tells whether
+// a code is known, so that checks are bounded as requests are; they take nothing of theirs.
+[[nodiscard]] Result<RowAllowance> check_allowance(const RequestQuota& quota,
+                                                   const keystore::LedgerState& state,
+                                                   std::int64_t now);
+
+// take_rows notes in the state that a request of that day was let have so many rows; take_checked
+// the same of a check. forget_day makes all of a day's quota free again, for another day.
 void take_rows(keystore::LedgerState& state, std::uint32_t day, std::uint64_t rows);
+void take_checked(keystore::LedgerState& state, std::uint32_t day, std::uint64_t rows);
+void forget_day(keystore::LedgerState& state, std::uint32_t day);
 
 }  // namespace fugo::daemon

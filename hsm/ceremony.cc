@@ -146,6 +146,11 @@ Result<CeremonyResult> run_ceremony(const std::vector<CeremonyTarget>& targets,
   return done;
 }
 
+Status check_keys_absent(const TokenSettings& token, const std::vector<KeyName>& names) {
+  FUGO_ASSIGN(auto site, CeremonySite::open(token));
+  return site.check_all_absent(names);
+}
+
 Result<std::string> destroy_keys(const TokenSettings& token, const std::vector<KeyName>& names) {
   FUGO_ASSIGN(auto site, CeremonySite::open(token));
   Status removed = site.remove_ceremony_keys();

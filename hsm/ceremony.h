@@ -53,6 +53,11 @@ inline constexpr std::string_view kCeremonyLabel = "fugo-ceremony-";
                                                   const std::filesystem::path& recovery_public_key,
                                                   const std::filesystem::path& recovery_package);
 
+// check_keys_absent is kRefused when a token has one of the names, whatever its role. No Token of
+// another configuration of the module may be alive.
+[[nodiscard]] Status check_keys_absent(const TokenSettings& token,
+                                       const std::vector<KeyName>& names);
+
 // destroy_keys destroys in one token every object that has the label or the id of one of `names`,
 // and every one-ceremony key, which only a ceremony that died leaves behind; then it looks again
 // that all are absent. What is not there is fine. Gives the token's description. No Token of

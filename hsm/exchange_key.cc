@@ -65,6 +65,15 @@ Status check_flag(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session, CK_OBJ
   return wrong(rule.name);
 }
 
+Status check_mechanisms(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
+                        CK_OBJECT_HANDLE object) {
+  FUGO_ASSIGN(const auto mechanisms,
+              read_attribute(functions, session, object, CKA_ALLOWED_MECHANISMS));
+  const ByteView only(reinterpret_cast<const std::uint8_t*>(kOnly), sizeof(kOnly));
+  if (std::equal(mechanisms.begin(), mechanisms.end(), only.begin(), only.end())) return {};
+  return wrong("CKA_ALLOWED_MECHANISMS");
+}
+
 }  // namespace
 
 std::string exchange_label(std::uint16_t number) {
@@ -88,18 +97,14 @@ const std::vector<FlagRule>& exchange_flags() {
 }
 
 Status check_exchange_key(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
-                          CK_OBJECT_HANDLE object) {
+                          CK_OBJECT_HANDLE object, bool with_mechanisms) {
   FUGO_ASSIGN(const auto label, label_of(functions, session, object));
   if (std::string_view(label).substr(0, kExchangeLabel.size()) != kExchangeLabel)
     return wrong("CKA_LABEL");
   for (const FlagRule& rule : exchange_flags())
     FUGO_TRY(check_flag(functions, session, object, rule));
   for (const FlagRule& rule : kTold) FUGO_TRY(check_flag(functions, session, object, rule));
-  FUGO_ASSIGN(const auto mechanisms,
-              read_attribute(functions, session, object, CKA_ALLOWED_MECHANISMS));
-  const ByteView only(reinterpret_cast<const std::uint8_t*>(kOnly), sizeof(kOnly));
-  if (!std::equal(mechanisms.begin(), mechanisms.end(), only.begin(), only.end()))
-    return wrong("CKA_ALLOWED_MECHANISMS");
+  if (with_mechanisms) FUGO_TRY(check_mechanisms(functions, session, object));
   FUGO_ASSIGN(const auto modulus, read_attribute(functions, session, object, CKA_MODULUS));
   if (modulus.size() != kExchangeKeyBits / 8 || modulus[0] < 0x80) return wrong("CKA_MODULUS");
   return {};
@@ -122,13 +127,15 @@ Result<RsaPublicKey> make_exchange_key(const TokenSettings& token, std::uint16_t
   for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP})
     open.flag(use, false);
   Template secret;
-  secret.bytes(CKA_LABEL, as_bytes(label)).bytes(CKA_ID, id).mechanisms(kOnly);
+  secret.bytes(CKA_LABEL, as_bytes(label)).bytes(CKA_ID, id);
+  if (token.allowed_mechanisms) secret.mechanisms(kOnly);
   for (const FlagRule& rule : exchange_flags()) secret.flag(rule.type, rule.value);
   CK_MECHANISM mechanism{CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0};
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE, private_key = CK_INVALID_HANDLE;
   FUGO_CK(session.functions(), C_GenerateKeyPair, session.handle(), &mechanism, open.data(),
           open.size(), secret.data(), secret.size(), &public_key, &private_key);
-  FUGO_TRY(check_exchange_key(session.functions(), session.handle(), private_key));
+  FUGO_TRY(check_exchange_key(session.functions(), session.handle(), private_key,
+                              token.allowed_mechanisms));
   return public_half(session, public_key);
 }
 
@@ -143,7 +150,8 @@ Result<std::vector<ExchangeKey>> list_exchange_keys(const TokenSettings& token) 
     FUGO_ASSIGN(key.label, label_of(session.functions(), session.handle(), object));
     if (std::string_view(key.label).substr(0, kExchangeLabel.size()) != kExchangeLabel) continue;
     FUGO_ASSIGN(key.public_key, public_half(session, object));
-    const auto checked = check_exchange_key(session.functions(), session.handle(), object);
+    const auto checked =
+        check_exchange_key(session.functions(), session.handle(), object, token.allowed_mechanisms);
     if (!checked) key.fault = checked.error().message();
     keys.push_back(std::move(key));
   }

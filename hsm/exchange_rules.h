@@ -14,8 +14,9 @@ namespace fugo::hsm {
 
 // check_exchange_key is kRefused, naming the attribute, unless an RSA private key has exactly these
 // flags and mechanisms, the length of one, the label of one, and was made in the token.
+// `with_mechanisms` is TokenSettings::allowed_mechanisms.
 [[nodiscard]] Status check_exchange_key(CK_FUNCTION_LIST* functions, CK_SESSION_HANDLE session,
-                                        CK_OBJECT_HANDLE object);
+                                        CK_OBJECT_HANDLE object, bool with_mechanisms);
 
 // encrypt_oaep is RSAES-OAEP with SHA-1 and MGF1-SHA-1, by OpenSSL.
 [[nodiscard]] Result<std::vector<std::uint8_t>> encrypt_oaep(ByteView modulus, ByteView exponent,

@@ -3,11 +3,32 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
 
 #include "base/parallel.h"
 #include "hsm/pkcs11_token.h"
 
 namespace fugo::hsm {
+namespace {
+
+using std::chrono::milliseconds;
+
+// The pauses before a module is initialised anew for a token that could not be opened.
+constexpr std::array kLookAgain{milliseconds{0}, milliseconds{20}, milliseconds{80},
+                                milliseconds{320}};
+
+// Some modules see a token that was plugged in, or a server that is back, only from their
+// initialisation on; that is tried once. A token that is not there at all is looked for some times
+// more: SoftHSM writes its file anew at each login, and another process does not see it meanwhile.
+bool may_be_seen_later(const Result<std::shared_ptr<Token>>& opened, milliseconds pause) {
+  if (opened || opened.error().code != ErrorCode::kHsm || refuses_pin(opened.error().native))
+    return false;
+  return pause == milliseconds{0} || opened.error().native == CKR_TOKEN_NOT_PRESENT;
+}
+
+}  // namespace
 
 Result<std::shared_ptr<Token>> Token::open(const TokenSettings& settings) {
   const std::size_t bytes = settings.max_bytes_per_call;
@@ -20,15 +41,16 @@ Result<std::shared_ptr<Token>> Token::open(const TokenSettings& settings) {
     FUGO_TRY(token->start());
     return token;
   };
-  const std::uint64_t epoch = module->epoch();
   auto opened = open_once();
-  // Some modules see a token that was plugged in, or a server that is back, only from their
-  // initialisation on. Not while others work with the module: their Tokens see to that.
-  if (opened || opened.error().code != ErrorCode::kHsm || refuses_pin(opened.error().native) ||
-      module.use_count() != 1 || module->is_foreign())
-    return opened;
-  FUGO_TRY(module->reinitialise(epoch, settings.call_limit));
-  return open_once();
+  // Not while others work with the module: their Tokens see to that.
+  if (module.use_count() != 1 || module->is_foreign()) return opened;
+  for (const auto pause : kLookAgain) {
+    if (!may_be_seen_later(opened, pause)) break;
+    std::this_thread::sleep_for(pause);
+    FUGO_TRY(module->reinitialise(module->epoch(), settings.call_limit));
+    opened = open_once();
+  }
+  return opened;
 }
 
 Pkcs11Token::Pkcs11Token(const TokenSettings& settings, std::shared_ptr<Module> module)

@@ -96,7 +96,8 @@ Result<SecretArray<std::uint8_t>> Pkcs11Token::decrypt_oaep_once(const RsaPublic
     if (found.size() != 1)
       return fail(ErrorCode::kRefused, "the exchange key of this certificate is not in the token",
                   "C_FindObjects", "fugo exchange list shows those that are");
-    FUGO_TRY(check_exchange_key(lease.functions(), lease.handle(), found.front()));
+    FUGO_TRY(check_exchange_key(lease.functions(), lease.handle(), found.front(),
+                                settings_.allowed_mechanisms));
     return found.front();
   };
   const auto open = [&](ByteView text) -> Result<SecretArray<std::uint8_t>> {

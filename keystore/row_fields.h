@@ -60,6 +60,7 @@ void fields(Codec& codec, Row& row) {
   codec.time("journal_time", row.journal_time);
   codec.number("quota_day", row.quota_day, 0, kAny32);
   codec.number("quota_rows", row.quota_rows, 0, kAny64);
+  codec.number("quota_checked", row.quota_checked, 0, kAny64);
   codec.numbers("blocks", row.blocks, kMostKeyBlocks);
   codec.number("unexplained_blocks", row.unexplained_blocks, 0, kAny64);
   codec.numbers("table_rows", row.table_rows, 256);

@@ -387,8 +387,9 @@ struct LedgerState {
   std::uint64_t journal_entries = 0;
   std::array<std::uint8_t, 32> journal_head{};
   std::int64_t journal_time = 0;          // of the last entry: no later one is older
-  std::uint32_t quota_day = 0;            // days since 1970, of the newest request
+  std::uint32_t quota_day = 0;            // days since 1970, of the newest
   std::uint64_t quota_rows = 0;           // rows that requests of that day were let have
+  std::uint64_t quota_checked = 0;        // rows that were only checked on that day
   KeyBlocks blocks;                       // evaluated for all jobs
   std::uint64_t unexplained_blocks = 0;   // of them, what no row accounts for
   std::vector<std::uint64_t> table_rows;  // number of rows of each table, by table number

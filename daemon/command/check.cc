@@ -1,4 +1,5 @@
-// fugo check: what processing a request file would find wrong; nothing is applied.
+// fugo check: what processing a request file would find wrong; nothing is applied, but the journal
+// has that it was asked.
 #include <memory>
 
 #include "daemon/command/commands.h"
@@ -9,11 +10,14 @@ namespace fugo::daemon {
 namespace {
 
 Result<Outcome> run(Context& context, const std::string& request) {
+  context.applied = "nothing was applied";
+  FUGO_ASSIGN(const auto actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
   auto options = job_options(settings);
   options.request = request;
+  options.actor = actor;
   FUGO_ASSIGN(const auto site,
-              open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead));
+              open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
   BulkProgress progress(true);
   options.progress = [&progress](const char* stage, std::uint64_t done, std::uint64_t total) {
     progress.update(stage, done, total);

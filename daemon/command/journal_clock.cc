@@ -28,10 +28,8 @@ Result<Outcome> accept(Context& context, const std::string& reason) {
   update->state().journal_time = now;
   FUGO_ASSIGN(const auto calendar, Calendar::of(settings.time_zone));
   const auto today = static_cast<std::uint32_t>(calendar.day(now));
-  if (update->state().quota_day > today) {  // a day that has not come: today's quota is full
-    update->state().quota_day = today;
-    update->state().quota_rows = 0;
-  }
+  // Of a day that has not come: today's quota is full.
+  if (update->state().quota_day > today) forget_day(update->state(), today);
   FUGO_TRY(update->append_journal(
       actor, keystore::kClockAccepted,
       Json{{"reason", reason}, {"before", format_time(last)}, {"now", format_time(now)}}.dump()));

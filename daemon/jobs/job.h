@@ -103,7 +103,8 @@ enum class JobStop : std::uint8_t {
 // by the corrected file.
 [[nodiscard]] Result<JobReport> run_job(engine::Site& site, const JobOptions& options);
 
-// check_job tells what run_job would find wrong, and applies nothing; kRead is enough.
+// check_job tells what run_job would find wrong, and applies nothing. It is journaled and metered,
+// since what it tells is whether codes are known; kAppend is enough.
 [[nodiscard]] Result<JobReport> check_job(engine::Site& site, const JobOptions& options);
 
 // finish_job brings a job in state answering or answered to its end without reading the request:

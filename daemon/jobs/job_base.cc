@@ -46,37 +46,6 @@ Result<JobReport> Job::run() {
   return report();
 }
 
-Result<JobReport> Job::check() {
-  std::error_code error;
-  const auto temporary_directory = std::filesystem::temp_directory_path(error);
-  if (error)
-    return fail_errno("there is no directory for temporary files", "$TMPDIR or /tmp",
-                      error.value());
-  FUGO_TRY(look(temporary_directory));
-  describe();
-  job_.segment_rows = options_.segment_rows;
-  report_.repeated = known_ && known_->state != JobState::kHeld;
-  report_.unfinished =
-      known_ && (known_->state == JobState::kRunning || known_->state == JobState::kAnswering);
-  FUGO_TRY(find_rejects([this](const Reject& reject) {
-    ++of_ledger_;
-    return survey_.rejects.add(reject);
-  }));
-  FUGO_TRY(show_rejects());
-  FUGO_ASSIGN(const auto state, site_.ledger().state());
-  if (state.open_job != 0 && !(known_ && known_->number == state.open_job)) {
-    FUGO_ASSIGN(const auto open, site_.ledger().job(state.open_job));
-    report_.other_open = open.id;
-  }
-  job_.count_rejected = survey_.rejects.size();
-  if (!report_.repeated)
-    for (const Need& need : needs()) {
-      report_.held = true;
-      report_.hold_reason += (report_.hold_reason.empty() ? "" : ",") + std::string(need.reason);
-    }
-  return report();
-}
-
 // The one look over the whole file, before anything is applied: by the registry of today, or of
 // the day when the request came first.
 Status Job::look(const std::filesystem::path& temporary_directory) {
@@ -131,16 +100,6 @@ Status Job::refuse_ended() const {
               options_.request.string(), "give a new request an id of its own");
 }
 
-// The first rejects, for a check: line and reason, nothing of the row.
-Status Job::show_rejects() {
-  constexpr std::size_t kShown = 100;
-  return survey_.rejects.for_each([&](const Reject& reject) -> Status {
-    if (report_.first_rejects.size() < kShown)
-      report_.first_rejects.emplace_back(reject.line, reject_reason_name(reject.reason));
-    return {};
-  });
-}
-
 void Job::describe() {
   job_.id = survey_.head.id;
   job_.kind = survey_.head.kind;
@@ -172,7 +131,8 @@ Status Job::choose_quota(bool pinned) {
     return {};
   }
   FUGO_ASSIGN(const auto state, site_.ledger().state());
-  FUGO_ASSIGN(allowed_, row_allowance(options_.quota, state, unix_now()));
+  const auto allowance = checking_ ? check_allowance : row_allowance;
+  FUGO_ASSIGN(allowed_, allowance(options_.quota, state, unix_now()));
   return {};
 }
 

@@ -91,6 +91,8 @@ class Job {
   [[nodiscard]] Status look(const std::filesystem::path& temporary_directory);
   [[nodiscard]] Status refuse_ended() const;
   [[nodiscard]] Status show_rejects();
+  [[nodiscard]] Status begin_check();
+  [[nodiscard]] Status end_check();
   // describe puts what the file says of itself into the job's row.
   void describe();
   [[nodiscard]] std::uint64_t rejects_foreseen() const { return rejects_of_file_ + of_ledger_; }
@@ -113,6 +115,7 @@ class Job {
 
   std::optional<keystore::JobRow> known_;  // this id's job, if it came before
   RowAllowance allowed_;
+  bool checking_ = false;  // nothing is applied
   SecretBytes<32> request_key_;        // of request_hmac
   std::uint64_t rejects_of_file_ = 0;  // without those that the ledger finds
   std::uint64_t of_ledger_ = 0;        // those, if they were looked for before the work

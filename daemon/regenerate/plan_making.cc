@@ -7,6 +7,7 @@
 
 #include "daemon/approvals.h"
 #include "daemon/key_making.h"
+#include "daemon/key_newness.h"
 #include "daemon/site_access.h"
 #include "engine/regenerate/run_steps.h"
 
@@ -56,6 +57,7 @@ Result<std::optional<RunRow>> take_back_broken_plan(const Settings& settings,
                                                     const keystore::Actor& actor) {
   FUGO_ASSIGN(const auto broken, find_broken(settings, id));
   if (!broken) return std::optional<RunRow>();
+  FUGO_TRY(check_next_are_new(settings, administration));
   FUGO_TRY(administration.take_back(broken->left, broken->run.id));
   FUGO_ASSIGN(const auto opened,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
@@ -87,6 +89,7 @@ Result<RunRow> make_plan(const Settings& settings, const engine::RunWish& wish,
   FUGO_ASSIGN(auto administration, KeyAdministration::open(settings));
   FUGO_TRY(take_back_broken_plan(settings, administration, {}, wish.actor).map([](auto&&) {}));
   FUGO_TRY(administration.try_tokens());  // before an approval is used
+  FUGO_TRY(check_next_are_new(settings, administration));
   FUGO_ASSIGN(auto plan, begin(settings, administration, wish, approval));
   applied = approval.request.empty()
                 ? "the plan was begun: planning again takes it back first"

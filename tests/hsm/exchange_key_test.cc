@@ -84,7 +84,7 @@ TEST(ExchangeKey, MayDoNothingElse) {
   const auto key = private_key(*session, made().key);
   ASSERT_TRUE(key) << key.error().message();
   auto& functions = *session->functions();
-  EXPECT_TRUE(check_exchange_key(&functions, session->handle(), *key));
+  EXPECT_TRUE(check_exchange_key(&functions, session->handle(), *key, true));
   for (const CK_MECHANISM_TYPE type : {CKM_RSA_PKCS, CKM_RSA_X_509}) {
     CK_MECHANISM mechanism{type, nullptr, 0};
     EXPECT_NE(functions.C_DecryptInit(session->handle(), &mechanism, *key), CKR_OK);
@@ -125,10 +125,23 @@ TEST(ExchangeKey, AKeyThatMayDoMoreIsRefused) {
     if (functions.C_GenerateKeyPair(session->handle(), &mechanism, open.data(), open.size(),
                                     secret.data(), secret.size(), &one, &two) != CKR_OK)
       continue;  // the token itself refuses it
-    const auto checked = check_exchange_key(&functions, session->handle(), two);
+    const auto checked = check_exchange_key(&functions, session->handle(), two, true);
     ASSERT_FALSE(checked) << rules[flipped].name;
     EXPECT_EQ(checked.error().code, ErrorCode::kRefused);
   }
+}
+
+TEST(ExchangeKey, WorksInATokenThatDoesNotKeepAllowedMechanisms) {
+  auto settings = made().token.settings;
+  settings.allowed_mechanisms = false;
+  const auto key = make_exchange_key(settings, 7);
+  ASSERT_TRUE(key) << key.error().message();
+  const auto sealed = encrypt_oaep(key->modulus, key->exponent, kText).value();
+  EXPECT_TRUE((*Token::open(settings))->decrypt_oaep(*key, sealed));
+  const auto strict = (*Token::open(made().token.settings))->decrypt_oaep(*key, sealed);
+  ASSERT_FALSE(strict);
+  EXPECT_NE(strict.error().message().find("CKA_ALLOWED_MECHANISMS"), std::string::npos);
+  EXPECT_TRUE(destroy_exchange_key(settings, exchange_label(7)).value());
 }
 
 TEST(ExchangeKey, IsListedAndDestroyed) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 
 #include "hsm/ec_check.h"
@@ -152,6 +153,23 @@ TEST(Token, SaysWhatIsWrongWhenItCannotBeOpened) {
   settings = good;
   settings.max_bytes_per_call = 100;
   EXPECT_EQ(error_of(settings).code, ErrorCode::kUsage);
+}
+
+// SoftHSM writes its token's file anew at each login: another process that looks in that moment
+// sees no token, and must not give up at once.
+TEST(Token, ATokenThatIsAwayForAMomentIsOpened) {
+  const auto settings = shared_tokens().issuing;
+  const auto tokens = shared_directory() / "tokens", hidden = shared_directory() / "hidden";
+  std::filesystem::rename(tokens, hidden);
+  std::filesystem::create_directory(tokens);
+  std::thread giver([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::filesystem::remove(tokens);
+    std::filesystem::rename(hidden, tokens);
+  });
+  const auto opened = Token::open(settings);
+  giver.join();
+  EXPECT_TRUE(opened) << opened.error().message();
 }
 
 TEST(Token, AWrongPinIsNamed) {

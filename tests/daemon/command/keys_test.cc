@@ -229,5 +229,34 @@ TEST(Keys, TheJournalKeyIsRetiredByItsSuccessor) {
   EXPECT_EQ(site.run({"verify"}).exit_code, 0);
 }
 
+// A ledger that was put back does not know what keys were made since: it must not take them for the
+// remains of its own ceremony.
+TEST(Keys, WhatALaterLedgerMadeIsNotTouchedByOneThatWasPutBack) {
+  const KeySite site;
+  ASSERT_EQ(site.run({"backup", (site.scratch() / "backup").string()}).exit_code, 0);
+  const auto made = site.run({"--json", "keys", "create", "--purpose", "linkage"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const fs::path package = made.json()["recovery_package"].get<std::string>();
+  const auto sealed = read_file(package);
+  const auto back = (site.scratch() / "back").string();
+  ASSERT_EQ(site.run({"restore", (site.scratch() / "backup").string(), "--dir", back}).exit_code,
+            0);
+  const auto config = back + "/fugo.toml";
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"keys", "create", "--purpose", "linkage"},
+        {"keys", "create", "--purpose", "record"},
+        {"regenerate", "plan", "--what", "linkage", "--reason", "again"}}) {
+    std::vector<std::string> words = {"--config", config};
+    words.insert(words.end(), command.begin(), command.end());
+    const auto refused = run_fugo(words);
+    EXPECT_EQ(refused.exit_code, 1) << command[0] << " " << command[1] << refused.out;
+    EXPECT_THAT(refused.err, HasSubstr("which the ledger does not know"));
+  }
+  EXPECT_EQ(read_file(package), sealed);
+  EXPECT_EQ(run_fugo({"--config", config, "verify"}).exit_code, 0) << "nothing was begun";
+  const auto sound = site.run({"verify"});  // of the ledger that has them
+  EXPECT_EQ(sound.exit_code, 0) << sound.err;
+}
+
 }  // namespace
 }  // namespace fugo::test

@@ -66,6 +66,35 @@ TEST(Quota, OfADayIsSharedByItsRequests) {
   EXPECT_EQ(limited.rejects("C1"), "line,processing_number,reason\n3,,quota_exceeded\n");
 }
 
+// What a check tells is whether codes are known: it is bounded and journaled like a request.
+TEST(Quota, ChecksOfADayAreBoundedAndJournaled) {
+  const Limited limited("rows_per_day = 6");
+  const auto& site = limited.site();
+  const auto check = [&](const std::string& id, std::size_t first, std::size_t count) {
+    std::vector<TrialRow> rows;
+    for (std::size_t i = first; i < first + count; ++i)
+      rows.push_back({std::to_string(1000 + i), "131016", resident_code(i)});
+    write_file(site.scratch() / (id + ".csv"), request_text(id, rows));
+    return site.run({"--json", "check", (site.scratch() / (id + ".csv")).string()});
+  };
+  EXPECT_EQ(check("K1", 0, 4).exit_code, 0);
+  const auto over = check("K2", 10, 4);
+  EXPECT_EQ(over.exit_code, 3) << over.err;
+  EXPECT_EQ(over.json()["rejects"]["quota_exceeded"], 2) << over.out;
+  EXPECT_EQ(limited.issue("J1", 0, 6).exit_code, 0) << "checks take nothing of the requests' quota";
+  const auto entries = site.run({"--json", "journal", "show"}).json()["entries"];
+  std::vector<Json> found;
+  for (const Json& entry : entries)
+    if (entry["act"].get<std::string>().rfind("check.", 0) == 0) found.push_back(entry);
+  ASSERT_EQ(found.size(), 4U);
+  EXPECT_EQ(found[2]["act"], "check.start");
+  EXPECT_EQ(found[2]["details"]["request"], "K2");
+  EXPECT_EQ(found[2]["details"]["rows"], 4);
+  EXPECT_EQ(found[3]["details"]["rows_rejected"], 2);
+  EXPECT_FALSE(found[3]["details"].contains("unexplained_blocks"));
+  EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+}
+
 TEST(Quota, IsFullAgainOnTheNextDay) {
   keystore::LedgerState state;
   const daemon::RequestQuota quota{10, 12, "Asia/Tokyo"};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
@@ -27,15 +28,18 @@ class FieldWriter {
     else
       wide = value;
     check(name, wide >= low && wide <= high);
+    make_even(wide, high);
     map_[name] = wide;
   }
   void time(const char* name, const std::int64_t& value) {
     check(name, value >= 0 && value <= kLatestTime);
+    make_even(static_cast<std::uint64_t>(value), kLatestTime);
     map_[name] = value;
   }
   void flag(const char* name, const bool& value) { map_[name] = value; }
   void text(const char* name, const std::string& value, std::size_t longest) {
     check(name, value.size() <= longest);
+    make_even(value.size(), longest);
     map_[name] = value;
   }
   template <std::size_t N>
@@ -44,6 +48,7 @@ class FieldWriter {
   }
   void blob(const char* name, const std::vector<std::uint8_t>& value, std::size_t longest) {
     check(name, value.size() <= longest);
+    make_even(value.size(), longest);
     map_[name] = nlohmann::json::binary(value);
   }
   // list writes each element with fields(codec, element).
@@ -55,12 +60,17 @@ class FieldWriter {
       FieldWriter inner;
       fields(inner, value);
       check(inner.bad_.empty() ? name : inner.bad_.c_str(), inner.good());
+      short_of_ += inner.short_of_;
       array.push_back(std::move(inner.map_));
     }
+    make_even(values.size(), most);
     map_[name] = std::move(array);
   }
   void numbers(const char* name, const std::vector<std::uint64_t>& values, std::size_t most) {
     check(name, values.size() <= most);
+    make_even(values.size(), most);
+    for (const std::uint64_t value : values)
+      make_even(value, std::numeric_limits<std::uint64_t>::max());
     map_[name] = values;
   }
 
@@ -68,13 +78,27 @@ class FieldWriter {
   // bad names the first field that is out of range.
   [[nodiscard]] const std::string& bad() const { return bad_; }
   [[nodiscard]] std::vector<std::uint8_t> encoded() const { return nlohmann::json::to_cbor(map_); }
+  // short_of is by how many bytes encoded() is shorter than with the largest of its numbers: a row
+  // that is made longer by so much has a length that tells nothing of them.
+  [[nodiscard]] std::size_t short_of() const { return short_of_; }
 
  private:
+  // The size of a number's head in CBOR, RFC 8949 section 3.
+  static std::size_t cbor_size(std::uint64_t number) {
+    if (number < 24) return 1;
+    if (number <= 0xFF) return 2;
+    if (number <= 0xFFFF) return 3;
+    return number <= 0xFFFFFFFF ? 5 : 9;
+  }
+  void make_even(std::uint64_t number, std::uint64_t most) {
+    if (number <= most) short_of_ += cbor_size(most) - cbor_size(number);
+  }
   void check(const char* name, bool in_range) {
     if (!in_range && bad_.empty()) bad_ = name;
   }
   nlohmann::json map_ = nlohmann::json::object();
   std::string bad_;
+  std::size_t short_of_ = 0;
 };
 
 class FieldReader {

@@ -21,7 +21,7 @@
 namespace fugo::keystore {
 
 // kSchemaVersion: a ledger that says another is refused, in both directions.
-inline constexpr std::uint32_t kSchemaVersion = 2;
+inline constexpr std::uint32_t kSchemaVersion = 3;
 
 // LedgerHeader is the only row that is not sealed: what is needed to get the data key.
 struct LedgerHeader {

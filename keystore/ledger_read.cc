@@ -125,7 +125,7 @@ Result<std::shared_ptr<const PatchTable>> read_patches(const Transaction& transa
                                                        const LedgerState& state) {
   auto table = std::make_shared<PatchTable>();
   table->probe_to = probe_to(state);
-  FUGO_ASSIGN(table->rows, all_rows<PersonPatch>(transaction, sealer, Table::kPatches));
+  FUGO_ASSIGN(table->rows, all_patches(transaction, sealer));
   if (table->rows.size() != state.table_rows[static_cast<std::size_t>(Table::kPatches)])
     return fail(ErrorCode::kDamaged, "there are more or fewer patches than were counted",
                 "ledger, table patches", "run fugo verify, and restore a backup");

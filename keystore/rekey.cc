@@ -34,7 +34,7 @@ Result<Before> read_before(const LedgerImpl::Parts& parts) {
   FUGO_ASSIGN(before.generations,
               all_rows<GenerationRow>(*transaction, sealer, Table::kGenerations));
   before.patches = std::make_shared<PatchTable>();
-  FUGO_ASSIGN(before.patches->rows, all_rows<PersonPatch>(*transaction, sealer, Table::kPatches));
+  FUGO_ASSIGN(before.patches->rows, all_patches(*transaction, sealer));
   return before;
 }
 

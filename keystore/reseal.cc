@@ -14,21 +14,27 @@ class Resealer {
       : transaction_(transaction), from_(from), to_(to), state_(state) {}
 
   Status run(std::span<const FileRow> files) {
+    const std::size_t agencies = state_.table_rows[static_cast<std::size_t>(Table::kAgencies)];
     state_.rows_digest = {};
     state_.table_rows.assign(kTableCount, 0);
     FUGO_TRY(job_ids());  // while the jobs open still
-    FUGO_TRY(days());
+    FUGO_TRY(days(agencies));
+    FUGO_TRY(patches());
     FUGO_TRY(manifest(files));
     for (std::uint8_t number = kFirstCounted; number < kTableCount; ++number) {
       const auto table = static_cast<Table>(number);
-      if (table == Table::kManifest || table == Table::kJobIds || table == Table::kStats) continue;
-      FUGO_TRY(same_keys(table));
+      if (!has_new_keys(table)) FUGO_TRY(same_keys(table));
     }
     return {};
   }
 
  private:
   using Key = std::vector<std::uint8_t>;
+
+  static bool has_new_keys(Table table) {
+    return table == Table::kManifest || table == Table::kJobIds || table == Table::kStats ||
+           table == Table::kPatches;
+  }
 
   Status put(ByteView key, ByteView content) {
     FUGO_ASSIGN(const auto sealed, to_.seal(key, content));
@@ -92,12 +98,26 @@ class Resealer {
     return {};
   }
 
-  Status days() {
-    FUGO_ASSIGN(const auto days, all_rows<StatDay>(transaction_, from_, Table::kStats));
+  Status days(std::size_t agencies) {
+    FUGO_ASSIGN(auto days, all_rows<StatDay>(transaction_, from_, Table::kStats));
     FUGO_TRY(erase_all(Table::kStats).map([](auto&&) {}));
-    for (const StatDay& day : days) {
+    for (StatDay& day : days) {
+      day.agencies = agencies;
       FUGO_ASSIGN(const RowKey key, to_.day_key(day.day));
       FUGO_TRY(put_row(key, day));
+    }
+    return {};
+  }
+
+  Status patches() {
+    FUGO_ASSIGN(const auto patches, all_patches(transaction_, from_));
+    for (const PersonPatch& patch : patches) {
+      FUGO_ASSIGN(const RowKey key, from_.patch_key(patch));
+      FUGO_TRY(transaction_.erase(key.bytes()));
+    }
+    for (const PersonPatch& patch : patches) {
+      FUGO_ASSIGN(const RowKey key, to_.patch_key(patch));
+      FUGO_TRY(put_row(key, patch));
     }
     return {};
   }

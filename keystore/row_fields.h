@@ -236,9 +236,9 @@ template <typename Codec, Is<StatRow> Row>
 void fields(Codec& codec, Row& row) {  // the day is said once, by StatDay
   codec.number("agency", row.agency, 0, kAny16);
   codec.number("generation", row.generation, 1, kAny16);
-  codec.number("new", row.count_new, 0, kAny64);
-  codec.number("existing", row.count_existing, 0, kAny64);
-  codec.number("rejected", row.count_rejected, 0, kAny64);
+  codec.number("new", row.count_new, 0, kAny32);
+  codec.number("existing", row.count_existing, 0, kAny32);
+  codec.number("rejected", row.count_rejected, 0, kAny32);
 }
 
 template <typename Codec, Is<StatDay> Row>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 #include "keystore/row_fields.h"
 #include "keystore/seal.h"
@@ -12,13 +13,60 @@ namespace {
 constexpr std::array<std::uint8_t, 8> kMagic{'f', 'u', 'g', 'o', 'L', 'D', 'G', 'R'};
 
 template <typename Row>
-Result<std::vector<std::uint8_t>> to_cbor(const Row& row) {
+Result<FieldWriter> write_fields(const Row& row) {
   FieldWriter writer;
   fields(writer, row);
   if (!writer.good())
     return fail(ErrorCode::kRefused, "the value is too long, too large or out of its range",
                 writer.bad(), "give a shorter or smaller one");
+  return writer;
+}
+
+template <typename Row>
+Result<std::vector<std::uint8_t>> to_cbor(const Row& row) {
+  FUGO_ASSIGN(const auto writer, write_fields(row));
   return writer.encoded();
+}
+
+// Padding method 2 of ISO/IEC 9797-1, to a multiple of `step` with room for `more` bytes.
+constexpr std::uint8_t kPadding = 0x80;
+void pad(std::vector<std::uint8_t>& content, std::size_t more, std::size_t step) {
+  const std::size_t least = content.size() + 1 + more;
+  content.push_back(kPadding);
+  content.resize((least + step - 1) / step * step);
+}
+// without_padding is empty when there is none.
+ByteView without_padding(ByteView content) {
+  std::size_t size = content.size();
+  while (size > 0 && content[size - 1] == 0) --size;
+  return size > 0 && content[size - 1] == kPadding ? content.first(size - 1) : ByteView();
+}
+
+constexpr std::size_t kRowStep = 64, kEntryStep = 256;
+
+// Of the agencies that had nothing on a day there is no row: there is room for them.
+std::size_t absent_bytes(const StatDay& day) {
+  const std::size_t slots = day.agencies + 1;  // 0 is that of rows without one
+  const std::size_t rows = std::max<std::size_t>(day.rows.size(), 1);
+  const std::size_t in_all = (rows + slots - 1) / slots * slots;
+  const auto one = write_fields(StatRow{{}, 0, 1, 0, 0, 0});
+  return one ? (in_all - day.rows.size()) * (one->encoded().size() + one->short_of()) : 0;
+}
+
+// The numbers of an entry's details are decimals: room for what they could be longer.
+std::size_t short_decimals(const std::string& details) {
+  constexpr std::size_t kMostDigits = 20;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::size_t room = 0;
+  for (std::size_t at = 1; at < details.size(); ++at) {
+    if (!is_digit(details[at]) ||
+        std::string_view(":,[").find(details[at - 1]) == std::string::npos)
+      continue;
+    std::size_t end = at;
+    while (end < details.size() && is_digit(details[end])) ++end;
+    room += kMostDigits - std::min(kMostDigits, end - at);
+  }
+  return room;
 }
 
 template <typename Row>
@@ -44,14 +92,19 @@ constexpr std::size_t kHashes = 64;
 
 template <typename Row>
 Result<WipedBytes> encode_row(const Row& row) {
-  FUGO_ASSIGN(auto encoded, to_cbor(row));
-  return WipedBytes(std::move(encoded));
+  FUGO_ASSIGN(const auto writer, write_fields(row));
+  std::size_t more = writer.short_of();
+  if constexpr (std::is_same_v<Row, StatDay>) more += absent_bytes(row);
+  auto content = writer.encoded();
+  content.reserve(content.size() + more + kRowStep);  // no copy is left behind unwiped
+  pad(content, more, kRowStep);
+  return WipedBytes(std::move(content));
 }
 
 template <typename Row>
 Result<Row> decode_row(ByteView content) {
   Row row{};
-  FUGO_TRY(from_cbor(content, row));
+  FUGO_TRY(from_cbor(without_padding(content), row));
   if constexpr (std::is_same_v<Row, StatDay>)
     for (StatRow& stat : row.rows) stat.day = row.day;
   return row;
@@ -138,18 +191,23 @@ Result<std::array<std::uint8_t, 32>> journal_hash(const JournalEntry& entry) {
 
 template <>
 Result<WipedBytes> encode_row(const JournalEntry& row) {
-  FUGO_ASSIGN(const auto rest, to_cbor(row));
+  FUGO_ASSIGN(const auto writer, write_fields(row));
+  const auto rest = writer.encoded();
   const std::array<ByteView, 2> parts{row.previous, rest};
   FUGO_ASSIGN(const auto hash, sha256(parts));
-  WipedBytes content(kHashes + rest.size());
-  auto at = std::copy(row.previous.begin(), row.previous.end(), content.bytes().begin());
-  at = std::copy(hash.begin(), hash.end(), at);
-  std::copy(rest.begin(), rest.end(), at);
-  return content;
+  const std::size_t more = writer.short_of() + short_decimals(row.details);
+  std::vector<std::uint8_t> content;
+  content.reserve(kHashes + rest.size() + more + 1 + kEntryStep);
+  content.insert(content.end(), row.previous.begin(), row.previous.end());
+  content.insert(content.end(), hash.begin(), hash.end());
+  content.insert(content.end(), rest.begin(), rest.end());
+  pad(content, more, kEntryStep);
+  return WipedBytes(std::move(content));
 }
 
 template <>
-Result<JournalEntry> decode_row(ByteView content) {
+Result<JournalEntry> decode_row(ByteView padded) {
+  const ByteView content = without_padding(padded);
   if (content.size() <= kHashes) return malformed();
   JournalEntry row;
   FUGO_TRY(from_cbor(content.subspan(kHashes), row));

@@ -18,6 +18,7 @@ namespace fugo::keystore {
 struct StatDay {
   std::string day;
   std::vector<StatRow> rows;
+  std::size_t agencies = 0;  // in the registry: the row is as long as if each were in it
 };
 
 // JobIdRow leads from a request's id to its job.
@@ -25,8 +26,10 @@ struct JobIdRow {
   JobNumber number = 0;
 };
 
-// encode_row gives the content that is then sealed. kRefused, naming the field, when a value is
-// longer or larger than what may be stored. Instances: the types listed below.
+// encode_row gives the content that is then sealed. Its length tells nothing of the numbers in it:
+// it is that with the largest ones, and a multiple of 64 (docs/spec/ledger.md). kRefused, naming
+// the field, when a value is longer or larger than what may be stored. Instances: the types listed
+// below.
 template <typename Row>
 [[nodiscard]] Result<WipedBytes> encode_row(const Row& row);
 

@@ -68,17 +68,26 @@ Result<DigestSum> Sealer::row_element(ByteView key, ByteView sealed) const {
   return element;
 }
 
-Result<RowKey> Sealer::text_key(Table table, const std::string& text) const {
+Result<RowKey> Sealer::hashed_key(Table table, ByteView text) const {
   const std::array<std::uint8_t, 1> number{static_cast<std::uint8_t>(table)};
-  const std::array<ByteView, 3> parts{as_bytes("fugo key"), number, as_bytes(text)};
+  const std::array<ByteView, 3> parts{as_bytes("fugo key"), number, text};
   FUGO_ASSIGN(const auto mac, hmac_sha256(keys_->request().bytes(), parts));
   return RowKey(table).with_hash(mac);
 }
 Result<RowKey> Sealer::job_id_key(const std::string& id) const {
-  return text_key(Table::kJobIds, id);
+  return hashed_key(Table::kJobIds, as_bytes(id));
 }
 Result<RowKey> Sealer::day_key(const std::string& day) const {
-  return text_key(Table::kStats, day);
+  return hashed_key(Table::kStats, as_bytes(day));
+}
+Result<RowKey> Sealer::patch_prefix(PersonId id) const {
+  std::array<std::uint8_t, sizeof(id)> number{};
+  store_be<PersonId>(number.data(), id);
+  return hashed_key(Table::kPatches, number);
+}
+Result<RowKey> Sealer::patch_key(const PersonPatch& row) const {
+  FUGO_ASSIGN(const RowKey prefix, patch_prefix(row.id));
+  return prefix.with(row.generation);
 }
 
 Status Sealer::check_header(const Transaction& transaction) const {
@@ -108,6 +117,14 @@ Result<std::unique_ptr<WriteTransaction>> begin_writing(std::shared_ptr<Environm
   FUGO_TRY(check_serves_now(directory));
   FUGO_TRY(sealer.check_header(*transaction));
   return transaction;
+}
+
+Result<std::vector<PersonPatch>> all_patches(const Transaction& transaction, const Sealer& sealer) {
+  FUGO_ASSIGN(auto rows, all_rows<PersonPatch>(transaction, sealer, Table::kPatches));
+  std::sort(rows.begin(), rows.end(), [](const PersonPatch& a, const PersonPatch& b) {
+    return std::pair(a.id, a.generation) < std::pair(b.id, b.generation);
+  });
+  return rows;
 }
 
 Result<LedgerState> read_state(const Transaction& transaction, const Sealer& sealer) {

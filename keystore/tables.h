@@ -89,9 +89,6 @@ class RowKey {
 [[nodiscard]] inline RowKey key_of(const RunAgencyRow& row) {
   return RowKey(Table::kRunAgencies).with(row.run).with(row.agency);
 }
-[[nodiscard]] inline RowKey key_of(const PersonPatch& row) {
-  return RowKey(Table::kPatches).with(row.id).with(row.generation);
-}
 
 // Sealer seals and opens rows of one ledger. Immutable and thread-safe.
 class Sealer {
@@ -109,12 +106,17 @@ class Sealer {
   // its rows are sealed under other keys.
   [[nodiscard]] Status check_header(const Transaction& transaction) const;
 
-  // Keys that are made of text: the first 16 bytes of HMAC-SHA-256 under the request key.
+  // Keys that are made of what must not be seen: the first 16 bytes of HMAC-SHA-256 under the
+  // request key.
   [[nodiscard]] Result<RowKey> job_id_key(const std::string& id) const;
   [[nodiscard]] Result<RowKey> day_key(const std::string& day) const;
+  // People are numbered in the order in which they came: the same hash of the number, which all
+  // patches of a person begin with, and then the generation.
+  [[nodiscard]] Result<RowKey> patch_prefix(PersonId id) const;
+  [[nodiscard]] Result<RowKey> patch_key(const PersonPatch& row) const;
 
  private:
-  [[nodiscard]] Result<RowKey> text_key(Table table, const std::string& text) const;
+  [[nodiscard]] Result<RowKey> hashed_key(Table table, ByteView text) const;
   [[nodiscard]] std::vector<std::uint8_t> associated(ByteView key) const;
   std::shared_ptr<const LedgerKeys> keys_;
   std::vector<std::uint8_t> header_;
@@ -169,6 +171,10 @@ template <typename Row>
   }));
   return rows;
 }
+
+// all_patches reads all patches, ascending by (id, generation).
+[[nodiscard]] Result<std::vector<PersonPatch>> all_patches(const Transaction& transaction,
+                                                           const Sealer& sealer);
 
 // read_state reads the state row; kDamaged when it is missing or does not open.
 [[nodiscard]] Result<LedgerState> read_state(const Transaction& transaction, const Sealer& sealer);

@@ -212,6 +212,7 @@ Result<std::vector<FileRow>> SmallRowUpdate::erase_files(Generation generation) 
 }
 
 Status SmallRowUpdate::add_stats(std::span<const StatRow> rows) {
+  const std::size_t agencies = state_.table_rows[static_cast<std::size_t>(Table::kAgencies)];
   std::map<std::string, std::vector<StatRow>> days;
   for (const StatRow& row : rows) days[row.day].push_back(row);
   for (const auto& [day, added] : days) {
@@ -228,7 +229,7 @@ Status SmallRowUpdate::add_stats(std::span<const StatRow> rows) {
       sum.count_existing += row.count_existing;
       sum.count_rejected += row.count_rejected;
     }
-    StatDay total{day, {}};
+    StatDay total{day, {}, agencies};
     for (auto& [key_unused, row] : sums) total.rows.push_back(std::move(row));
     FUGO_TRY(writer_.put(key, total));
   }
@@ -321,7 +322,7 @@ Status SmallRowUpdate::reseal(std::shared_ptr<const Sealer> sealer, ByteView hea
 }
 
 Status SmallRowUpdate::put_patch(const PersonPatch& row) {
-  const RowKey prefix = RowKey(Table::kPatches).with(row.id);
+  FUGO_ASSIGN(const RowKey prefix, sealer_->patch_prefix(row.id));
   bool stored = false;  // in whichever generation
   FUGO_TRY(
       transaction_->scan(prefix.bytes(), prefix.bytes(), [&](ByteView, ByteView) -> Result<bool> {
@@ -331,22 +332,19 @@ Status SmallRowUpdate::put_patch(const PersonPatch& row) {
   if (stored)
     return fail(ErrorCode::kInternal, "a person is superseded twice", "ledger, table patches");
   ++state_.patch_changes;
-  return writer_.put(row);
+  return writer_.put(prefix.with(row.generation), row);
 }
 
 Status SmallRowUpdate::erase_patches(PersonId id) {
-  const RowKey prefix = RowKey(Table::kPatches).with(id);
-  std::vector<PersonPatch> found;  // erased after the scan, which must not see its table change
+  FUGO_ASSIGN(const RowKey prefix, sealer_->patch_prefix(id));
+  std::vector<Generation> found;  // erased after the scan, which must not see its table change
   FUGO_TRY(transaction_->scan(prefix.bytes(), prefix.bytes(),
                               [&](ByteView key, ByteView) -> Result<bool> {
-                                PersonPatch patch;
-                                patch.id = id;
-                                patch.generation = load_be<Generation>(&key[prefix.bytes().size()]);
-                                found.push_back(patch);
+                                found.push_back(load_be<Generation>(&key[prefix.bytes().size()]));
                                 return true;
                               }));
-  for (const PersonPatch& patch : found) {
-    FUGO_TRY(writer_.erase(key_of(patch)));
+  for (const Generation generation : found) {
+    FUGO_TRY(writer_.erase(prefix.with(generation)));
     ++state_.patch_changes;
   }
   return {};

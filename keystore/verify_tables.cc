@@ -91,7 +91,8 @@ class TableReader {
       case Table::kJobIds:
         return job_id(key, content);
       case Table::kPatches:
-        return take(table, key, content, rows_.patches);
+        return take<PersonPatch>(table, key, content, rows_.patches,
+                                 [&](const PersonPatch& row) { return sealer_.patch_key(row); });
       case Table::kRuns:
         return take(table, key, content, rows_.runs);
       case Table::kRunAgencies:

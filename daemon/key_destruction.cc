@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "daemon/command/names.h"
+#include "daemon/second_site/ship.h"
 #include "daemon/site_access.h"
 #include "daemon/site_setup.h"
 #include "daemon/statement.h"
@@ -160,10 +161,44 @@ class KeyDestroyer {
                                [](const KeyRow& row) { return row.state == KeyState::kDestroyed; });
     if (done_before_) return {};
     for (const auto& row : rows_) FUGO_TRY(check_can_destroy(registry, row));
+    FUGO_TRY(check_shipped(*site.ledger));
     KeyAct act{"keys.destroy", {}};
     std::transform(rows_.begin(), rows_.end(), std::back_inserter(act.keys), destroyed_key);
     FUGO_ASSIGN(approval_, check_approvals(settings_, *site.ledger, act, wanted_.approval));
     return journal(*site.ledger, "keys.destroy.start", approval_);
+  }
+
+  // check_shipped: a second site must know that the keys are out of use before they go. Whether it
+  // was sent that is known here; whether it has applied it, people must have seen there.
+  Status check_shipped(const keystore::Ledger& ledger) const {
+    FUGO_ASSIGN(const auto last, last_shipment(settings_.ledger_directory));
+    if (!last) return {};
+    FUGO_ASSIGN(const auto state, ledger.state());
+    constexpr std::uint64_t kPiece = 4096;
+    for (auto first = last->journal_entries; first < state.journal_entries; first += kPiece) {
+      FUGO_ASSIGN(const auto piece, ledger.journal(first, kPiece));
+      for (const auto& entry : piece)
+        if (names_one(entry))
+          return fail(ErrorCode::kRefused,
+                      "a key was taken out of use after the last shipment to the second site, which "
+                      "cannot open what it has without it",
+                      fmt::format("journal entry {}", entry.sequence),
+                      "fugo ship, and fugo follow there");
+    }
+    if (wanted_.second_site_has_it) return {};
+    return fail(ErrorCode::kRefused,
+                fmt::format("the second site needs these keys until it has applied shipment {}",
+                            last->number),
+                last->directory,
+                "when fugo status has told so there, give --second-site-has-it");
+  }
+
+  // names_one tells whether an entry is about one of the keys, but for their destruction.
+  [[nodiscard]] bool names_one(const keystore::JournalEntry& entry) const {
+    return entry.act.rfind("keys.destroy", 0) != 0 &&
+           std::any_of(rows_.begin(), rows_.end(), [&](const KeyRow& row) {
+             return entry.details.find('"' + row.label + '"') != std::string::npos;
+           });
   }
 
   Status journal(keystore::Ledger& ledger, const std::string& act, const Json& more) const {

@@ -22,6 +22,9 @@ struct KeyDestruction {
   std::filesystem::path statement;  // must not be there yet; its directory must
   keystore::Actor actor;
   ApprovalFiles approval;
+  // Somebody has seen that the second site applied what was sent last: until then it needs the keys
+  // to open what it has. Asked for where shipments are sent.
+  bool second_site_has_it = false;
 };
 
 // KeyDestructionOutcome is how far it came.

@@ -205,9 +205,10 @@ class TokenRecovery {
     return tl::unexpected<Error>(std::move(first));
   }
 
-  // journal: a ledger that stands by is another site's, and not written; it is said instead.
+  // journal: a ledger that stands by is another site's, and a backup's copy is gone afterwards:
+  // neither is written, and that is said.
   Status journal(const char* act) {
-    done_.journaled = !keystore::stands_by(settings_.ledger_directory);
+    done_.journaled = !wanted_.of_backup && !keystore::stands_by(settings_.ledger_directory);
     if (!done_.journaled) return {};
     FUGO_ASSIGN(const auto site, open_ledger(settings_, wanted_.role, keystore::Access::kAppend));
     FUGO_ASSIGN(const auto update, site.ledger->begin());

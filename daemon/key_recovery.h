@@ -19,6 +19,7 @@ struct KeyRecovery {
   // Where custodians are configured two of them must agree: by their approvals of
   // recover_act(role), or by having put the recovery key together from their shares.
   bool by_shares = false;
+  bool of_backup = false;  // the ledger is a backup's copy, which nobody keeps
   ApprovalFiles approval;
   keystore::Actor actor;
 };

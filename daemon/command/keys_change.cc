@@ -29,6 +29,7 @@ struct KeyArguments {
   std::string out, expires;
   std::string role;
   ApprovalFiles approval;
+  bool second_site_has_it = false;
 };
 
 Result<std::vector<hsm::KeyPurpose>> read_purposes(const std::string& text) {
@@ -114,6 +115,7 @@ Result<Outcome> destroy(Context& context, const KeyArguments& given) {
   KeyDestruction wanted;
   wanted.labels = given.labels;
   wanted.approval = given.approval;
+  wanted.second_site_has_it = given.second_site_has_it;
   FUGO_ASSIGN(wanted.statement, absolute_path("--out", given.out));
   FUGO_ASSIGN(wanted.actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
@@ -221,6 +223,8 @@ void add_key_changes(CLI::App& group, Context& context) {
                            "Destroy retired keys in every token, with a signed statement", destroy);
   destroying->add_option("LABEL", given->labels, "Labels of the keys")->required();
   destroying->add_option("--out", given->out, "File of the statement")->required();
+  destroying->add_flag("--second-site-has-it", given->second_site_has_it,
+                       "The second site has applied what was sent last");
   add_approvals(*destroying, given);
   auto* asking = group.add_subcommand("request", "Write what two custodians are to approve");
   asking->require_subcommand(1);

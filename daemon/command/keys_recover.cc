@@ -44,7 +44,7 @@ Result<hsm::RecoveryKey> recovery_key(const RecoverArguments& given) {
 }
 
 // LedgerOfBackup is a copy of a backup's rows: the registry is read there when the site is lost
-// too, and what is journaled goes with the copy. The backup itself must stay as it was signed.
+// too. The backup itself must stay as it was signed.
 class LedgerOfBackup {
  public:
   static Result<LedgerOfBackup> copy(const std::filesystem::path& backup) {
@@ -85,6 +85,7 @@ Result<Outcome> recover(Context& context, const RecoverArguments& given) {
     FUGO_ASSIGN(const auto backup, absolute_path("--backup", given.backup));
     FUGO_ASSIGN(auto copied, LedgerOfBackup::copy(backup));
     settings.ledger_directory = rows.emplace(std::move(copied)).path();
+    wanted.of_backup = true;
   }
   FUGO_ASSIGN(const auto done, recover_token(settings, wanted, key, context.applied));
   Outcome outcome;
@@ -97,7 +98,10 @@ Result<Outcome> recover(Context& context, const RecoverArguments& given) {
   outcome.text += fmt::format("{}: {} keys were put there, {} were there; all are as registered\n",
                               done.token, done.labels.size(), done.present.size());
   if (!done.journaled)
-    outcome.text += "NOT journaled: this ledger stands by. Have it noted at the first site.\n";
+    outcome.text += given.backup.empty()
+                        ? "NOT journaled: this ledger stands by. Have it noted at the first site.\n"
+                        : "NOT journaled: a backup stays as it was signed. Note it with the order "
+                          "under which the site is restored.\n";
   return outcome;
 }
 

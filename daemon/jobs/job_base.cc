@@ -141,8 +141,8 @@ Status Job::take_quota(keystore::LedgerState& state) const {
   FUGO_ASSIGN(const auto allowed, row_allowance(options_.quota, state, unix_now()));
   const std::uint64_t rows = std::min(job_.rows, allowed_.rows);
   if (std::min(job_.rows, allowed.rows) < rows)
-    return fail(ErrorCode::kRefused, "another request took of the day's quota meanwhile",
-                options_.request.string(), "run it again");
+    return fail(ErrorCode::kStale, "another request took of the day's quota meanwhile", "ledger",
+                "run it again");
   take_rows(state, allowed.day, rows);
   return {};
 }

@@ -135,7 +135,10 @@ TEST(Rows, AreAsLongWhateverIsCountedInThem) {
   day.rows = {{day.day, 1, 2, 16, 1, 300}, {day.day, 300, 2, 24, 70'000, 0}};
   EXPECT_EQ(length_of(day), length);
   const auto entry = [](const std::string& details) {
-    return length_of(JournalEntry{3, 4, "operator", "order", "issue.done", details, {}, {}});
+    JournalEntry row{3, 4, "operator", "order", {}, {}, {}, {}};
+    row.act = "issue.done";
+    row.details = details;
+    return length_of(row);
   };
   // Wherever the multiple of 256 lies, of one that is filled up to it.
   for (std::size_t filled = 0; filled < 256; ++filled) {

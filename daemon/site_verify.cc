@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "base/parallel.h"
+#include "daemon/exchange/certificate.h"
 #include "daemon/site_access.h"
 #include "hsm/exchange_key.h"
 #include "hsm/token.h"
@@ -176,6 +178,25 @@ class SiteVerifier {
       if (!key.fault.empty())
         outcome_.findings.push_back({ErrorCode::kRefused, key.fault, "issuing token, " + key.label,
                                      "fugo exchange destroy takes it away"});
+    return verify_site_certificates(keys);
+  }
+
+  // Senders go on encrypting to a certificate whose key was lost with a token.
+  Status verify_site_certificates(const std::vector<hsm::ExchangeKey>& keys) {
+    const auto certificates = read_certificates(settings_.exchange.certificates);
+    if (!certificates) outcome_.findings.push_back(certificates.error());
+    if (!certificates) return {};
+    for (const Certificate& certificate : *certificates) {
+      FUGO_ASSIGN(const auto numbers, certificate.rsa_key());
+      const bool there = std::any_of(keys.begin(), keys.end(), [&](const auto& key) {
+        return key.public_key.modulus == numbers.modulus;
+      });
+      if (!there)
+        outcome_.findings.push_back(
+            {ErrorCode::kRefused, "the key of this certificate is not in the issuing token",
+             (settings_.exchange.certificates / (certificate.name() + ".pem")).string(),
+             "fugo exchange destroy takes it out of use; tell the senders"});
+    }
     return {};
   }
 

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "daemon/command/commands.h"
 #include "daemon/command/site_commands.h"
+#include "daemon/exchange/certificate.h"
 #include "daemon/journal/checkpoint.h"
 #include "daemon/journal/entry_line.h"
 #include "daemon/journal/journal_check.h"
@@ -91,13 +92,22 @@ Result<Outcome> export_journal(Context& context, const ExportArguments& given) {
                  fmt::format("{} entries are in {}\n", grouped(count), file.string())};
 }
 
+// Whose requests are taken, as exchange.senders has it; a checkpoint is made whatever is there.
+std::string digest_of_senders(const std::filesystem::path& folder) {
+  const auto senders = read_certificates(folder);
+  const auto digest =
+      senders ? digest_of_certificates(*senders) : Result<std::string>("unreadable");
+  return digest.value_or("unreadable");
+}
+
 Result<Outcome> make_checkpoint(Context& context, const std::string& out) {
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto site,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead));
   FUGO_ASSIGN(const auto keys, site.ledger->key_rows());
   FUGO_ASSIGN(const auto key, signing_key(keys));
-  FUGO_ASSIGN(const auto checkpoint, checkpoint_now(*site.ledger, settings.file));
+  FUGO_ASSIGN(auto checkpoint, checkpoint_now(*site.ledger, settings.file));
+  checkpoint.extensions.push_back("senders " + digest_of_senders(settings.exchange.senders));
   FUGO_ASSIGN(const auto note, sign_checkpoint(*site.token, key, checkpoint));
   Outcome outcome;
   outcome.document = {{"origin", checkpoint.origin},

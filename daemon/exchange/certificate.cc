@@ -3,14 +3,18 @@
 #include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <ctime>
 #include <string_view>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "daemon/utf8.h"
 
 namespace fugo::daemon {
 namespace {
@@ -33,8 +37,34 @@ bool is_good(const EVP_PKEY* key) {
 }
 
 bool has_usage(X509* certificate, std::uint32_t usage) {
-  if ((X509_get_extension_flags(certificate) & EXFLAG_KUSAGE) == 0) return true;
+  const std::uint32_t flags = X509_get_extension_flags(certificate);
+  if ((flags & EXFLAG_INVALID) != 0) return false;  // one that cannot be read says nothing
+  if ((flags & EXFLAG_KUSAGE) == 0) return true;
   return (X509_get_key_usage(certificate) & usage) != 0;
+}
+
+Status check_writers(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return fail_errno("cannot examine", path.string(), errno);
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(ErrorCode::kUsage, "may be written by group or others", path.string(),
+                "chmod go-w it, and look at what is in it: fugo trusts these certificates");
+  const uid_t me = ::geteuid();
+  if (status.st_uid == 0 || status.st_uid == me || me == 0) return {};
+  return fail(ErrorCode::kUsage, "belongs to another account", path.string(),
+              "chown it to root or to the account that fugo runs for");
+}
+
+Result<std::vector<fs::path>> certificate_files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code error;
+  if (!fs::exists(folder, error) && !error) return files;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
+    if (at->path().extension() == ".pem" && at->path().filename().native().front() != '.')
+      files.push_back(at->path());
+  if (error) return fail_errno("cannot list the folder", folder.string(), error.value());
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 Result<std::vector<std::uint8_t>> number_of(const EVP_PKEY* key, const char* parameter) {
@@ -62,6 +92,10 @@ Result<Certificate> Certificate::parse(ByteView der, const std::string& where) {
 }
 
 Result<Certificate> Certificate::read(const fs::path& file) {
+  // The journal and messages name a sender by it.
+  if (!is_presentable(file.filename().string()))
+    return fail(ErrorCode::kUsage, "has a certificate with a name that is not readable UTF-8",
+                file.parent_path().string(), "rename it");
   FUGO_ASSIGN(const auto text, read_small(file, kMaxFileBytes));
   const OwnedBio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   const OwnedX509 pem(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
@@ -96,9 +130,10 @@ Result<std::string> Certificate::fingerprint() const {
 
 Status Certificate::check_valid(std::int64_t time) const {
   std::time_t at = time;
+  // 0 is a time that cannot be read: X509_cmp_time has no "equal".
   const bool begun = X509_cmp_time(X509_get0_notBefore(get()), &at) < 0;
   at = time;
-  const bool over = X509_cmp_time(X509_get0_notAfter(get()), &at) < 0;
+  const bool over = X509_cmp_time(X509_get0_notAfter(get()), &at) <= 0;
   if (begun && !over) return {};
   return fail(ErrorCode::kRefused, over ? "the certificate " + name_ + " has expired"
                                         : "the certificate " + name_ + " is not valid yet");
@@ -129,14 +164,7 @@ Result<hsm::RsaPublicKey> Certificate::rsa_key() const {
 }
 
 Result<std::vector<Certificate>> read_certificates(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  if (!fs::exists(folder, error) && !error) return std::vector<Certificate>();
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
-    if (at->path().extension() == ".pem" && at->path().filename().native().front() != '.')
-      files.push_back(at->path());
-  if (error) return fail_errno("cannot list the folder", folder.string(), error.value());
-  std::sort(files.begin(), files.end());
+  FUGO_ASSIGN(const auto files, certificate_files(folder));
   std::vector<Certificate> certificates;
   for (const fs::path& file : files) {
     FUGO_ASSIGN(auto read, Certificate::read(file));
@@ -148,6 +176,26 @@ Result<std::vector<Certificate>> read_certificates(const fs::path& folder) {
     certificates.push_back(std::move(read));
   }
   return certificates;
+}
+
+Status check_trusted(const fs::path& folder) {
+  FUGO_ASSIGN(const auto files, certificate_files(folder));
+  std::error_code ignored;
+  if (fs::exists(folder, ignored)) FUGO_TRY(check_writers(folder));
+  for (const fs::path& file : files) FUGO_TRY(check_writers(file));
+  return {};
+}
+
+Result<std::string> digest_of_certificates(const std::vector<Certificate>& certificates) {
+  std::string lines;  // in the order of the files' names
+  for (const Certificate& certificate : certificates) {
+    FUGO_ASSIGN(const auto fingerprint, certificate.fingerprint());
+    lines += certificate.name() + " " + fingerprint + "\n";
+  }
+  std::array<std::uint8_t, 32> digest{};
+  if (EVP_Digest(lines.data(), lines.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1)
+    return fail(ErrorCode::kInternal, "cannot compute a SHA-256", "OpenSSL");
+  return hex(digest);
 }
 
 }  // namespace fugo::daemon

@@ -50,4 +50,13 @@ class Certificate {
 [[nodiscard]] Result<std::vector<Certificate>> read_certificates(
     const std::filesystem::path& folder);
 
+// check_trusted is kUsage where such a folder or a file of it may be written by group or others, or
+// belongs to another account than root and this one: what lies there is trusted for lying there.
+[[nodiscard]] Status check_trusted(const std::filesystem::path& folder);
+
+// digest_of_certificates is SHA-256, in hexadecimal, over the lines "<name> <fingerprint>\n" by
+// name.
+[[nodiscard]] Result<std::string> digest_of_certificates(
+    const std::vector<Certificate>& certificates);
+
 }  // namespace fugo::daemon

@@ -1,5 +1,6 @@
 #include "daemon/exchange/message.h"
 
+#include <fmt/format.h>
 #include <openssl/asn1t.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <array>
 
+#include "daemon/exchange/message_shape.h"
 #include "daemon/exchange/token_rsa.h"
 
 namespace fugo::daemon {
@@ -30,9 +32,40 @@ class Refusal {
   std::string where_;
 };
 
-Result<OwnedCms> parse(ByteView der, const Refusal& refuse, const char* what) {
+// type_of tells the kind of a message, and refuses one that would take many times its size in
+// memory when it is parsed: nothing of it is authenticated then.
+Result<int> type_of(ByteView der, const Refusal& refuse, const char* what) {
+  const auto shape = shape_of(der);
+  if (!shape) return refuse(std::string(what) + " is not whole, or is no CMS message in DER");
+  if (shape->beside > kMostBeside)
+    return refuse(fmt::format("{} has {} bytes beside its content, more than the {} that are taken",
+                              what, shape->beside, kMostBeside),
+                  "encrypt it to few receivers, and put no other certificates into it");
+  return shape->type;
+}
+
+// scrub_stack overwrites what library calls left of a clear text below this frame.
+[[gnu::noinline]] void scrub_stack() {
+  constexpr std::size_t kDepth = 64U << 10U;
+  std::array<std::uint8_t, kDepth> stack;
+  wipe(stack.data(), stack.size());
+}
+
+// free_wiped wipes libcrypto's own copy of a content, which it frees as it is.
+void free_wiped(CMS_ContentInfo* cms) {
+  ASN1_OCTET_STRING** content = CMS_get0_content(cms);
+  if (content != nullptr && *content != nullptr && (*content)->data != nullptr)
+    wipe((*content)->data, static_cast<std::size_t>((*content)->length));
+  scrub_stack();
+  CMS_ContentInfo_free(cms);
+}
+
+// Parsed is a message whose content is wiped on every way out.
+using Parsed = Owned<CMS_ContentInfo, free_wiped>;
+
+Result<Parsed> parse(ByteView der, const Refusal& refuse, const char* what) {
   const unsigned char* at = der.data();
-  OwnedCms cms(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(der.size())));
+  Parsed cms(d2i_CMS_ContentInfo(nullptr, &at, static_cast<long>(der.size())));
   if (!cms) return refuse(std::string(what) + " is not whole, or is no CMS message in DER");
   if (at != der.data() + der.size()) return refuse(std::string(what) + " has bytes behind its end");
   return cms;
@@ -88,6 +121,12 @@ Result<Recipient> find_recipient(CMS_ContentInfo* cms, const std::vector<Certifi
                             : "encrypt it to the certificate that fugo exchange list shows");
 }
 
+// about_text: the token says so of what it was given to open. Everything else (no such key, one
+// that was changed, no memory) is wrong with this site, and says nothing of the request.
+bool about_text(const Error& error) {
+  return error.code == ErrorCode::kRefused && error.where == "C_Decrypt";
+}
+
 // check_cipher: what the message says of its cipher and tag is not authenticated by anything but
 // the tag itself. Another cipher or a short tag could be put in by anybody (CVE-2026-34182).
 Status check_cipher(BIO* chain, const Refusal& refuse) {
@@ -102,10 +141,20 @@ Status check_cipher(BIO* chain, const Refusal& refuse) {
   return {};
 }
 
+// make_room is memory for a clear text; what can be done about too little is another thing here.
+Result<SecretBuffer> make_room(std::size_t size) {
+  auto room = SecretBuffer::create(size);
+  if (!room && room.error().code == ErrorCode::kRefused)
+    room.error().hint =
+        "raise the limit (ulimit -l, LimitMEMLOCK=) beyond the size of the largest encrypted "
+        "request, lower exchange.largest_mib, or set lock_memory = \"preferred\"";
+  return room;
+}
+
 // read_clear reads everything into our memory; the tag is compared at the end of it.
 Result<ClearBytes> read_clear(BIO* chain, std::size_t most, const Refusal& refuse) {
   ClearBytes clear;
-  FUGO_ASSIGN(clear.memory, SecretBuffer::create(most));
+  FUGO_ASSIGN(clear.memory, make_room(most));
   for (;;) {
     constexpr std::size_t kStep = 1U << 20U;
     const auto room = static_cast<int>(std::min(kStep, most - clear.size));
@@ -120,30 +169,6 @@ Result<ClearBytes> read_clear(BIO* chain, std::size_t most, const Refusal& refus
     return refuse("was changed on its way: what is inside does not agree with its seal");
   return clear;
 }
-
-// scrub_stack overwrites what library calls left of a clear text below this frame.
-[[gnu::noinline]] void scrub_stack() {
-  constexpr std::size_t kDepth = 64U << 10U;
-  std::array<std::uint8_t, kDepth> stack;
-  wipe(stack.data(), stack.size());
-}
-
-// WipeContent wipes libcrypto's own copy of a content, which it frees as it is.
-class WipeContent {
- public:
-  explicit WipeContent(CMS_ContentInfo* cms) : cms_(cms) {}
-  WipeContent(const WipeContent&) = delete;
-  WipeContent& operator=(const WipeContent&) = delete;
-  ~WipeContent() {
-    ASN1_OCTET_STRING** content = CMS_get0_content(cms_);
-    if (content != nullptr && *content != nullptr)
-      wipe((*content)->data, static_cast<std::size_t>((*content)->length));
-    scrub_stack();
-  }
-
- private:
-  CMS_ContentInfo* cms_;
-};
 
 // check_signer: exactly one, with attributes (a signature over the attributes alone could otherwise
 // be shown as one over other content), and with a digest that is not broken.
@@ -166,7 +191,7 @@ Result<OpenedMessage> copy_content(CMS_ContentInfo* cms, Certificate sender) {
   ASN1_OCTET_STRING** content = CMS_get0_content(cms);
   OpenedMessage opened;
   opened.size = static_cast<std::size_t>((*content)->length);
-  FUGO_ASSIGN(opened.memory, SecretBuffer::create(std::max<std::size_t>(opened.size, 1)));
+  FUGO_ASSIGN(opened.memory, make_room(std::max<std::size_t>(opened.size, 1)));
   std::copy_n((*content)->data, opened.size, opened.memory.data());
   opened.sender = std::move(sender);
   return opened;
@@ -182,13 +207,13 @@ bool looks_encrypted(ByteView start) {
 Result<ClearBytes> decrypt_message(ByteView message, const std::vector<Certificate>& own,
                                    hsm::Token& token, const std::filesystem::path& path) {
   const Refusal refuse(path);
-  FUGO_ASSIGN(const OwnedCms cms, parse(message, refuse, "it"));
-  const int type = OBJ_obj2nid(CMS_get0_type(cms.get()));
+  FUGO_ASSIGN(const int type, type_of(message, refuse, "it"));
   if (type == NID_pkcs7_signed) return refuse("is signed, but not encrypted");
   if (type == NID_pkcs7_enveloped)
     return refuse("is encrypted without authentication (EnvelopedData)",
                   "give openssl cms -encrypt the option -aes-256-gcm");
   if (type != NID_id_smime_ct_authEnvelopedData) return refuse("is another kind of CMS message");
+  FUGO_ASSIGN(const Parsed cms, parse(message, refuse, "it"));
   FUGO_ASSIGN(const Recipient recipient, find_recipient(cms.get(), own, refuse));
   FUGO_ASSIGN(auto public_key, recipient.certificate->rsa_key());
   FUGO_ASSIGN(const auto key, TokenRsa::create(token, std::move(public_key)));
@@ -196,7 +221,7 @@ Result<ClearBytes> decrypt_message(ByteView message, const std::vector<Certifica
   const bool opened = CMS_RecipientInfo_set0_pkey(recipient.info, key->get()) == 1 &&
                       CMS_RecipientInfo_decrypt(cms.get(), recipient.info) == 1;
   CMS_RecipientInfo_set0_pkey(recipient.info, nullptr);
-  if (!opened && key->error() && key->error()->code != ErrorCode::kRefused)
+  if (!opened && key->error() && !about_text(*key->error()))
     return tl::unexpected<Error>(*key->error());
   if (!opened)
     return refuse(key->error() ? key->error()->what : "its key cannot be opened",
@@ -213,11 +238,10 @@ Result<OpenedMessage> verify_message(ClearBytes signed_data, std::vector<Certifi
   const ByteView inside(signed_data.memory.data(), signed_data.size);
   if (!looks_encrypted(inside))
     return refuse("is encrypted, but what is inside is not signed (CMS in DER)");
-  FUGO_ASSIGN(const OwnedCms cms, parse(inside, refuse, "what is inside"));
-  const WipeContent wipe_content(cms.get());
+  FUGO_ASSIGN(const int type, type_of(inside, refuse, "what is inside"));
+  if (type != NID_pkcs7_signed) return refuse("is encrypted, but what is inside is not signed");
+  FUGO_ASSIGN(const Parsed cms, parse(inside, refuse, "what is inside"));
   signed_data = {};
-  if (OBJ_obj2nid(CMS_get0_type(cms.get())) != NID_pkcs7_signed)
-    return refuse("is encrypted, but what is inside is not signed");
   ASN1_OCTET_STRING** content = CMS_get0_content(cms.get());
   if (content == nullptr || *content == nullptr)
     return refuse("the signature does not have the request in it",

@@ -3,8 +3,11 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <string_view>
 
+#include "base/file.h"
 #include "daemon/exchange/certificate.h"
 #include "daemon/exchange/openssl.h"
 
@@ -108,6 +111,24 @@ Result<std::array<std::uint8_t, 32>> SealedWriter::finish() {
       static_cast<int>(digest.size()))
     return fail(ErrorCode::kInternal, "SHA-256 failed", "OpenSSL");
   return digest;
+}
+
+bool is_sealed_to(const std::filesystem::path& file, ByteView certificate_der) {
+  constexpr std::size_t kHeadBytes = 32U << 10U;  // a certificate has 16 KiB at most
+  const auto certificate = Certificate::parse(certificate_der, file.string());
+  const auto message = MappedFile::open(file);
+  if (!certificate || !message) return false;
+  const OwnedBio out(BIO_new(BIO_s_mem()));
+  const X509* x509 = certificate->get();
+  if (!out ||
+      ASN1_item_i2d_bio(ASN1_ITEM_rptr(X509_NAME), out.get(), X509_get_issuer_name(x509)) != 1 ||
+      ASN1_item_i2d_bio(ASN1_ITEM_rptr(ASN1_INTEGER), out.get(), X509_get0_serialNumber(x509)) != 1)
+    return false;
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(out.get(), &data);
+  const ByteView head = message->bytes().first(std::min<std::size_t>(message->size(), kHeadBytes));
+  const std::string_view name(data, static_cast<std::size_t>(size));
+  return as_text(head).find(name) != std::string_view::npos;
 }
 
 }  // namespace fugo::daemon

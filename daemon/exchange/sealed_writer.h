@@ -37,4 +37,8 @@ class SealedWriter {
   std::unique_ptr<Chain> chain_;
 };
 
+// is_sealed_to tells whether the head of an encrypted file names the certificate (its issuer and
+// its serial number) as one that it is encrypted to. False of a file that cannot be read.
+[[nodiscard]] bool is_sealed_to(const std::filesystem::path& file, ByteView certificate_der);
+
 }  // namespace fugo::daemon

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "daemon/exchange/certificate.h"
 #include "daemon/exchange/site_certificate.h"
+#include "daemon/journal/journal_check.h"
 #include "daemon/journal/signature.h"
 #include "daemon/key_registry.h"
 #include "daemon/site_access.h"
@@ -31,9 +32,23 @@ std::uint16_t number_of(std::string_view text) {
   return read.ec == std::errc() ? number : std::uint16_t{0};
 }
 
-Result<std::uint16_t> next_number(const fs::path& folder,
-                                  const std::vector<hsm::ExchangeKey>& keys) {
+// last_journaled is the greatest number that a key was ever begun with: a key of which neither
+// token nor folder has anything left was given to senders all the same.
+Result<std::uint16_t> last_journaled(const keystore::Ledger& ledger) {
   std::uint16_t last = 0;
+  FUGO_TRY(for_each_entry(ledger, 0, [&](const keystore::JournalEntry& entry) -> Status {
+    if (entry.act != "exchange.create.start") return {};
+    const auto details = Json::parse(entry.details, nullptr, false);
+    if (details.is_object() && details.contains("key") && details["key"].is_string())
+      last = std::max(last, number_of(details["key"].get<std::string>()));
+    return {};
+  }));
+  return last;
+}
+
+Result<std::uint16_t> next_number(const keystore::Ledger& ledger, const fs::path& folder,
+                                  const std::vector<hsm::ExchangeKey>& keys) {
+  FUGO_ASSIGN(std::uint16_t last, last_journaled(ledger));
   for (const auto& key : keys) last = std::max(last, number_of(key.label));
   std::error_code error;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error))
@@ -75,7 +90,7 @@ Result<SiteKey> create_site_key(const Settings& settings, std::uint32_t days,
   FUGO_ASSIGN(const auto registry, read_key_registry(*site.ledger));
   FUGO_ASSIGN(const auto journal_key, signing_key(registry.keys));
   FUGO_ASSIGN(const auto there, hsm::list_exchange_keys(token_settings));
-  FUGO_ASSIGN(const auto number, next_number(settings.exchange.certificates, there));
+  FUGO_ASSIGN(const auto number, next_number(*site.ledger, settings.exchange.certificates, there));
   CertificateWish wish;
   wish.label = hsm::exchange_label(number);
   wish.ledger = hex(site.ledger->header().ledger_id.bytes);

@@ -3,18 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <system_error>
 
 #include "base/file.h"
 #include "base/parallel.h"
+#include "base/secret.h"
 #include "base/text.h"
+#include "daemon/files/request_hmac.h"
 
 namespace fugo::daemon {
 namespace {
 
 constexpr const char* kRejectsName = "rejects.csv";
 constexpr const char* kSummaryName = "summary.json";
+constexpr const char* kMacName = "encrypted_mac";
 constexpr std::size_t kFilesAtATime = 64;
 constexpr std::size_t kMaxSummaryBytes = 64U << 20U;
 
@@ -30,10 +34,17 @@ Result<nlohmann::json> read_json(const std::filesystem::path& file) {
   return document;
 }
 
-// The notes of summary.json, which is the caller's to change: nothing is taken for granted.
-Result<std::vector<FileNote>> read_notes(const std::filesystem::path& folder) {
-  FUGO_ASSIGN(const auto summary, read_json(folder / kSummaryName));
+// What summary.json says, which is the caller's to change: nothing is taken for granted.
+struct Told {
   std::vector<FileNote> notes;
+  std::string mac;  // of those that are encrypted, in hexadecimal
+};
+
+Result<Told> read_notes(const std::filesystem::path& folder) {
+  FUGO_ASSIGN(const auto summary, read_json(folder / kSummaryName));
+  Told told;
+  if (const auto mac = summary.find(kMacName); mac != summary.end() && mac->is_string())
+    told.mac = mac->get<std::string>();
   const auto files = summary.find("files");
   if (files == summary.end() || !files->is_array()) return not_ours(folder / kSummaryName);
   for (const auto& entry : *files) {
@@ -50,9 +61,9 @@ Result<std::vector<FileNote>> read_notes(const std::filesystem::path& folder) {
       if (!sealed || sealed->size() != note.sha256.size()) return not_ours(folder / kSummaryName);
       std::copy(sealed->begin(), sealed->end(), note.sealed.emplace().begin());
     }
-    notes.push_back(std::move(note));
+    told.notes.push_back(std::move(note));
   }
-  return notes;
+  return told;
 }
 
 // clear_name is the name that a CSV file has in the clear; empty for another file.
@@ -93,19 +104,40 @@ Status add_records(const AnswersPlace& place, std::vector<FileNote>& notes) {
   return {};
 }
 
+// mac_of_sealed is in hexadecimal; see add_sealed_mac. No request begins as this text does.
+Result<std::string> mac_of_sealed(const std::string& id, std::vector<FileNote> notes,
+                                  const SecretBytes<32>& key) {
+  std::sort(notes.begin(), notes.end(),
+            [](const FileNote& a, const FileNote& b) { return a.name < b.name; });
+  std::string lines = "fugo-encrypted-answers " + id + "\n";
+  for (const FileNote& note : notes)
+    if (note.sealed)
+      lines += fmt::format("{} {} {}\n", note.name, hex(note.sha256), hex(*note.sealed));
+  SurveyOptions options;
+  options.hmac_key = &key;
+  std::array<std::uint8_t, 32> mac{};
+  const std::atomic<bool> never{false};
+  FUGO_TRY(request_hmac(lines, options, never, mac));
+  return hex(mac);
+}
+
 // Adds what the summary says of files that were taken away, and of the clear text of encrypted ones
 // that are as they were written.
-Status add_told(const std::filesystem::path& folder, std::vector<FileNote>& notes) {
-  FUGO_ASSIGN(auto told, read_notes(folder));
+Status add_told(const AnswersPlace& place, const SecretBytes<32>& key,
+                std::vector<FileNote>& notes) {
+  FUGO_ASSIGN(auto told, read_notes(answers_path(place.directory, place.id)));
+  FUGO_ASSIGN(const auto mac, mac_of_sealed(place.id, told.notes, key));
+  const bool ours = equal_in_constant_time(as_bytes(mac), as_bytes(told.mac));
   std::set<std::string> there;
   for (auto& note : notes) {
     there.insert(note.name);
-    const auto same = std::find_if(told.begin(), told.end(), [&](const FileNote& other) {
-      return note.sealed && other.name == note.name && other.sealed == note.sealed;
-    });
-    if (same != told.end()) note.sha256 = same->sha256;
+    const auto same =
+        std::find_if(told.notes.begin(), told.notes.end(), [&](const FileNote& other) {
+          return note.sealed && other.name == note.name && other.sealed == note.sealed;
+        });
+    if (ours && same != told.notes.end()) note.sha256 = same->sha256;
   }
-  for (auto& note : told)
+  for (auto& note : told.notes)
     if (there.count(note.name) == 0) notes.push_back(std::move(note));
   return {};
 }
@@ -197,6 +229,20 @@ nlohmann::ordered_json file_notes(const std::vector<FileNote>& notes) {
   return files;
 }
 
+Status add_sealed_mac(const std::string& id, const std::vector<FileNote>& notes,
+                      const SecretBytes<32>* key, nlohmann::ordered_json& summary) {
+  const bool any = std::any_of(notes.begin(), notes.end(),
+                               [](const FileNote& note) { return note.sealed.has_value(); });
+  if (!any || key == nullptr) return {};
+  FUGO_ASSIGN(summary[kMacName], mac_of_sealed(id, notes, *key));
+  return {};
+}
+
+Result<std::vector<FileNote>> told_files(const std::filesystem::path& folder) {
+  FUGO_ASSIGN(auto told, read_notes(folder));
+  return std::move(told.notes);
+}
+
 Status publish_answers(const AnswersPlace& place) {
   const auto from = temporary_answers_path(place.directory, place.id);
   std::error_code error;
@@ -211,11 +257,12 @@ Status publish_answers(const AnswersPlace& place) {
   return rename_durably(from, answers_path(place.directory, place.id));
 }
 
-Status check_published(const AnswersPlace& place, const std::array<std::uint8_t, 32>& digest) {
+Status check_published(const AnswersPlace& place, const std::array<std::uint8_t, 32>& digest,
+                       const SecretBytes<32>& key) {
   const auto folder = answers_path(place.directory, place.id);
   FUGO_ASSIGN(auto notes, hash_files(folder));
   FUGO_TRY(add_records(place, notes));
-  FUGO_TRY(add_told(folder, notes));
+  FUGO_TRY(add_told(place, key, notes));
   FUGO_ASSIGN(const auto found, digest_of_notes(notes));
   if (found == digest) return {};
   return fail(ErrorCode::kRefused, "the answer files are not those that were made for this request",
@@ -226,9 +273,9 @@ Result<std::uint64_t> count_answer_files(const AnswersPlace& place) {
   const auto folder = answers_path(place.directory, place.id);
   std::error_code error;
   if (!std::filesystem::exists(folder / kSummaryName, error)) return 0;
-  FUGO_ASSIGN(const auto notes, read_notes(folder));
+  FUGO_ASSIGN(const auto told, read_notes(folder));
   return static_cast<std::uint64_t>(
-      std::count_if(notes.begin(), notes.end(), [](const FileNote& note) {
+      std::count_if(told.notes.begin(), told.notes.end(), [](const FileNote& note) {
         return note.name != kRejectsName && note.name.find('/') == std::string::npos;
       }));
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/secret.h"
 #include "daemon/files/answer_file.h"
 #include "daemon/files/rejects.h"
 
@@ -65,6 +66,16 @@ struct FileNote {
 [[nodiscard]] nlohmann::ordered_json reject_counts(const RejectList& rejects);
 [[nodiscard]] nlohmann::ordered_json file_notes(const std::vector<FileNote>& notes);
 
+// add_sealed_mac adds "encrypted_mac" to a summary that tells of encrypted files. Each encryption
+// comes out different, so the ledger cannot know these files by their digest: HMAC-SHA-256 under
+// the request's key, over the id, their names and digests, says that it was this site that wrote
+// them.
+[[nodiscard]] Status add_sealed_mac(const std::string& id, const std::vector<FileNote>& notes,
+                                    const SecretBytes<32>* key, nlohmann::ordered_json& summary);
+
+// told_files is what a folder's summary.json says of its files.
+[[nodiscard]] Result<std::vector<FileNote>> told_files(const std::filesystem::path& folder);
+
 // publish_answers renames RECORDS/.<id>.csv.tmp and then DIR/.<id>.tmp to their names, and syncs
 // both directories. What has no temporary name had been renamed before: success. kIo when DIR/<id>
 // is there and cannot be replaced.
@@ -72,9 +83,11 @@ struct FileNote {
 
 // check_published is kRefused, saying so, when the CSV files in DIR/<id> are not those of `digest`
 // (WrittenAnswers::digest). A file that summary.json names and that is not there was taken away by
-// its receiver, and counts as the summary has it: it is not made again.
+// its receiver, and counts as the summary has it: it is not made again. `key` is the request's, of
+// add_sealed_mac.
 [[nodiscard]] Status check_published(const AnswersPlace& place,
-                                     const std::array<std::uint8_t, 32>& digest);
+                                     const std::array<std::uint8_t, 32>& digest,
+                                     const SecretBytes<32>& key);
 
 // count_answer_files is the number of agencies' files that were made, those included that were
 // taken away since; 0 when the folder is not there.

@@ -142,7 +142,7 @@ nlohmann::ordered_json Writer::counts_by_agency() const {
 }
 
 Status Writer::write_summary() {
-  const nlohmann::ordered_json summary = {
+  nlohmann::ordered_json summary = {
       {"format", "fugo-summary"},
       {"version", 1},
       {"id", head_.id},
@@ -160,6 +160,7 @@ Status Writer::write_summary() {
       {"files", file_notes(notes_)},
       {"answers_digest", hex(written_.digest)},
   };
+  FUGO_TRY(add_sealed_mac(head_.id, notes_, head_.seal_key, summary));
   return write_summary_file(folder_, summary);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/secret.h"
 #include "daemon/files/answer_folder.h"
 #include "daemon/files/keep_going.h"
 #include "daemon/files/rejects.h"
@@ -81,6 +82,7 @@ struct AnswerHead {
   // Rejected rows by agency number ([0]: agency not known), the ledger's included; empty leaves
   // them out of the summary's counts by agency.
   std::vector<std::uint64_t> rejected_by_agency;
+  const SecretBytes<32>* seal_key = nullptr;  // of mac_of_sealed; null: there is none
 };
 
 // WrittenAnswers is what write_answers made.

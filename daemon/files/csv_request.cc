@@ -89,6 +89,23 @@ Result<std::unique_ptr<Request>> CsvRequest::open(const std::filesystem::path& p
   return request;
 }
 
+// A folder that is not there, or has nothing in it, is no fault of the request: a path is wrong, or
+// a file system is not mounted. A site that was never made for encrypted requests has neither.
+Status check_folders(const ExchangeRules& rules, const std::vector<Certificate>& senders,
+                     const std::vector<Certificate>& own) {
+  std::error_code ignored;
+  if (senders.empty() && own.empty() && !std::filesystem::exists(rules.senders, ignored) &&
+      !std::filesystem::exists(rules.certificates, ignored))
+    return {};
+  if (senders.empty())
+    return fail(ErrorCode::kRefused, "has no certificate of a known sender in it",
+                rules.senders.string(), "docs/exchange.md says how one comes there");
+  if (own.empty())
+    return fail(ErrorCode::kRefused, "has no certificate of this site in it",
+                rules.certificates.string(), "fugo exchange create makes one");
+  return {};
+}
+
 Status CsvRequest::decrypt(const RequestOpening& how) {
   const std::string where = text_.path.string();
   if (how.token == nullptr)
@@ -100,8 +117,11 @@ Status CsvRequest::decrypt(const RequestOpening& how) {
                             "a whole",
                             file_.size(), how.rules.most_bytes),
                 where, "split it into several requests, or raise exchange.largest_mib");
+  FUGO_TRY(check_trusted(how.rules.senders));
+  FUGO_TRY(check_trusted(how.rules.certificates));
   FUGO_ASSIGN(auto senders, read_certificates(how.rules.senders));
   FUGO_ASSIGN(const auto own, read_certificates(how.rules.certificates));
+  FUGO_TRY(check_folders(how.rules, senders, own));
   FUGO_ASSIGN(auto clear, decrypt_message(file_.bytes(), own, *how.token, text_.path));
   FUGO_ASSIGN(message_, verify_message(std::move(clear), std::move(senders), text_.path));
   sender_.name = message_.sender.name();

@@ -184,6 +184,7 @@ class PairAnswers::Writer {
       summary.erase("rejects");
       summary["closed_agency"] = head_.merged_agency;
     }
+    FUGO_TRY(add_sealed_mac(head_.id, notes_, head_.seal_key, summary));
     return write_summary_file(folder_, summary);
   }
 

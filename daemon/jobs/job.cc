@@ -65,7 +65,10 @@ Result<bool> is_request_of(engine::Site& site, const JobOptions& options,
   std::unique_ptr<Request> opened;  // of an encrypted one: what counts is what is in it
   if (is_encrypted_file(options.request)) {
     auto request = Request::open(options.request, {options.exchange, &site.token()});
-    if (!request && request.error().code == ErrorCode::kRefused) return false;
+    // What is wrong with this site says nothing of the file.
+    if (!request && request.error().code == ErrorCode::kRefused &&
+        request.error().where.starts_with(options.request.string()))
+      return false;
     if (!request) return tl::unexpected(std::move(request).error());
     opened = std::move(*request);
   }

@@ -53,8 +53,11 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
   FUGO_TRY(going_());
   FUGO_ASSIGN(known_, site_.ledger().find_job(request_->head().id));
   const bool pinned = known_ && known_->state != JobState::kHeld;
-  // A request that was taken is not given up because its sender's certificate expires meanwhile.
-  FUGO_TRY(request_->check_sender(pinned ? known_->time : unix_now()));
+  // A request that was taken is not given up because its sender's certificate expires meanwhile;
+  // nor is it another one when it was signed anew, with a certificate that is younger than the job.
+  auto valid = request_->check_sender(unix_now());
+  if (!valid && pinned) valid = request_->check_sender(known_->time);
+  FUGO_TRY(valid);
   FUGO_ASSIGN(agencies_,
               AgencyTable::create(pinned ? registry_of(site_, *known_) : site_.agencies()));
   rules_.agencies = &agencies_;
@@ -213,9 +216,10 @@ Status Job::take_up() {
   FUGO_TRY(before_commit());
   // Who goes on need not be who started: the entries behind this one are theirs.
   return commit([&](keystore::Update& update) {
-    return update.append_journal(
-        options_.actor, std::string(job_kind_name(job_.kind)) + ".resume",
-        nlohmann::json{{"request", job_.id}, {"rows_done", job_.rows_done}}.dump());
+    nlohmann::json details = {{"request", job_.id}, {"rows_done", job_.rows_done}};
+    name_sender(details);
+    return update.append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".resume",
+                                 details.dump());
   });
 }
 
@@ -269,6 +273,7 @@ AnswerHead Job::answer_head() const {
   head.rows = job_.rows;
   head.symbol_version = job_.generation;
   head.rejected_by_agency = survey_.rejected_by_agency;
+  head.seal_key = &request_key_;
   return head;
 }
 
@@ -294,7 +299,7 @@ Result<JobReport> Job::repeat() {
   report_.repeated = true;
   const auto folder = answers_path(options_.output_directory, job_.id);
   if (is_there(folder)) {
-    FUGO_TRY(check_published(place(), job_.answers_digest));
+    FUGO_TRY(check_published(place(), job_.answers_digest, request_key_));
   } else {
     auto made = make_again();
     if (!made) {

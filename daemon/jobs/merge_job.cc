@@ -13,6 +13,7 @@
 #include "daemon/files/keep_going.h"
 #include "daemon/files/pair_answers.h"
 #include "daemon/jobs/job_control.h"
+#include "daemon/jobs/request_key.h"
 #include "engine/merge/agency_merger.h"
 
 namespace fugo::daemon {
@@ -227,7 +228,10 @@ Result<WrittenAnswers> MergeJob::make_answers(bool make_missing) {
   JobReport figures;
   fill_report(job_, figures);
   FUGO_ASSIGN(auto none, RejectList::create(options_.output_directory));
-  return answers.write(place(), answer_head(),
+  FUGO_ASSIGN(const auto key, request_key(site_, merger_key(job_.generation)));
+  AnswerHead head = answer_head();
+  head.seal_key = &key;
+  return answers.write(place(), head,
                        {{"new", figures.count_new},
                         {"existing", figures.count_existing},
                         {"superseded", figures.count_superseded}},
@@ -277,8 +281,10 @@ Status MergeJob::repeat() {
   if (site_.find_accepted(job_.generation) == nullptr) return gone("the symbols' version ended");
   std::error_code ignored;
   const auto folder = answers_path(options_.output_directory, job_.id);
-  if (std::filesystem::exists(std::filesystem::symlink_status(folder, ignored)))
-    return check_published(place(), job_.answers_digest);
+  if (std::filesystem::exists(std::filesystem::symlink_status(folder, ignored))) {
+    FUGO_ASSIGN(const auto key, request_key(site_, merger_key(job_.generation)));
+    return check_published(place(), job_.answers_digest, key);
+  }
   FUGO_ASSIGN(const auto snapshot, site_.ledger().snapshot());
   FUGO_ASSIGN(const std::uint64_t held, snapshot->count_issued(from_.number));
   if (held != job_.rows) return gone("people were deleted");

@@ -19,6 +19,12 @@ Result<RequestKeySource> new_request_key(engine::Site& site) {
   return source;
 }
 
+RequestKeySource merger_key(keystore::Generation generation) {
+  RequestKeySource source{};
+  store_be(&source[kGenerationAt], std::uint16_t{generation});
+  return source;
+}
+
 Result<SecretBytes<32>> request_key(engine::Site& site, const RequestKeySource& source) {
   const auto number = load_be<std::uint16_t>(&source[kGenerationAt]);
   FUGO_ASSIGN(const auto generations, site.ledger().generations());

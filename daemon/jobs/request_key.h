@@ -19,6 +19,9 @@ using RequestKeySource = std::array<std::uint8_t, 32>;
 // new_request_key draws a source, for the active generation.
 [[nodiscard]] Result<RequestKeySource> new_request_key(engine::Site& site);
 
+// merger_key is the source for what has no request: the zero nonce, and the job's own generation.
+[[nodiscard]] RequestKeySource merger_key(keystore::Generation generation);
+
 // request_key makes the key. kRefused when the token has not that generation's linkage key any
 // more, or its role never had.
 [[nodiscard]] Result<SecretBytes<32>> request_key(engine::Site& site,

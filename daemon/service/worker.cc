@@ -48,6 +48,7 @@ Worker::Worker(const Settings& settings, StatusBoard& board, Metrics& metrics)
       actor_{"fugod", {}, std::string(kIssuing), account_of_process()},
       refusals_(settings.daemon, actor_),
       uses_(settings.link_usage, actor_),
+      senders_(settings.exchange.senders, actor_),
       breaker_(std::chrono::seconds(settings.daemon.retry_first_seconds),
                std::chrono::seconds(settings.daemon.retry_most_seconds), std::random_device{}()) {}
 
@@ -267,6 +268,7 @@ void Worker::collect_uses() {
 
 Result<Worker::Wait> Worker::step() {
   collect_uses();
+  FUGO_TRY(senders_.look(site_->ledger()));
   FUGO_ASSIGN(const auto state, site_->ledger().state());
   seen_commits_ = state.commits;
   board_.set_frozen(state.freeze_issue, state.freeze_link);
@@ -346,7 +348,11 @@ void Worker::trouble(const Error& error) {
   metrics_.failed(error);
   board_.set_error(error);
   close_site();
-  const bool lasting = error.code == ErrorCode::kDamaged || error.code == ErrorCode::kUsage;
+  // A certificate that is being copied into its folder is whole a moment later.
+  const bool half_copied = error.where.starts_with(settings_.exchange.senders.string()) ||
+                           error.where.starts_with(settings_.exchange.certificates.string());
+  const bool lasting =
+      error.code == ErrorCode::kDamaged || (error.code == ErrorCode::kUsage && !half_copied);
   const bool hsm = error.code == ErrorCode::kHsm;
   const bool pin = hsm && refuses_pin(error);
   if (hsm) hsm_ = pin ? HsmState::kPinRefused : HsmState::kFailed;

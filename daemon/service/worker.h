@@ -21,6 +21,7 @@
 #include "daemon/service/breaker.h"
 #include "daemon/service/queue.h"
 #include "daemon/service/refusals.h"
+#include "daemon/service/sender_watch.h"
 #include "daemon/service/usage_collector.h"
 #include "engine/site.h"
 
@@ -110,6 +111,7 @@ class Worker {
   const keystore::Actor actor_;
   Refusals refusals_;
   UsageCollector uses_;
+  SenderWatch senders_;
   UniqueFd event_;
 
   // Of the thread alone.

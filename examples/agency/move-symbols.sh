@@ -20,6 +20,7 @@ mapping=$1 data=$2 new=$3
 [ -r "$mapping" ] || fail "$mapping cannot be read"
 [ -r "$data" ] || fail "$data cannot be read"
 [ ! -e "$new" ] || fail "$new is there already"
+[ ! -e "$new.left" ] || fail "$new.left is there already: it has rows of another run"
 
 work=$(mktemp -d "$(dirname "$new")/.move-symbols.XXXXXX")
 trap 'rm -rf "$work"' EXIT

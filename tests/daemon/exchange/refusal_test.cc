@@ -121,10 +121,44 @@ TEST_F(Refusals, OfHowItIsEncrypted) {
                             "-binary -aes-256-gcm -recip other.pem " + kOaep),
                  "not encrypted to any key of this site");
   // The name of our certificate on a message to another key.
+  const std::string name = site_.openssl("x509 -noout -issuer -nameopt compat -in recipient.pem");
+  const std::string serial = site_.openssl("x509 -noout -serial -in recipient.pem");
+  site_.make_identity(
+      "ours",
+      "-newkey rsa:3072 -set_serial 0x" +
+          serial.substr(serial.find('=') + 1, serial.find('\n') - 7) + " -subj '/O=fugo/CN=" +
+          name.substr(name.find("journal key"), name.find('\n') - name.find("journal key")) + "'");
+  expect_refused(site_.seal("named", kText, ExchangeSite::kSign,
+                            "-binary -aes-256-gcm -recip ours.pem " + kOaep),
+                 "was not encrypted to this site's key");
   site_.site().set_config("[ledger]", "[exchange]\nlargest_mib = 1\n\n[ledger]");
   std::string large = kText;
   large.append(std::size_t{2} << 20U, '\n');
   expect_refused(site_.seal("large", large), "split it into several requests");
+}
+
+// libcrypto makes objects of many times the size of what it parses: what is not content must be
+// small before anything is parsed, outside and inside.
+TEST_F(Refusals, OfMuchBesideTheContent) {
+  site_.make_identity("other", "-newkey rsa:3072 -subj /CN=other");
+  std::string receivers = "-binary -aes-256-gcm -recip recipient.pem " + kOaep;
+  for (int i = 0; i < 200; ++i) receivers += " -recip other.pem " + kOaep;
+  expect_refused(site_.seal("receivers", kText, ExchangeSite::kSign, receivers),
+                 "bytes beside its content, more than the 65536");
+  site_.make_identity("fat",
+                      "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=fat "
+                      "-addext nsComment=" +
+                          std::string(70'000, 'x'));
+  const std::string with_fat = std::string(ExchangeSite::kSign) + " -certfile fat.pem";
+  for (const char* form : {"", "-stream "})
+    expect_refused(site_.seal("inside", kText, form + with_fat), "what is inside has");
+  // As much in the content is taken, in both forms.
+  std::string large = kText;
+  large.append(std::size_t{200} << 10U, '\n');
+  expect_refused(site_.seal("large", large), "large.p7m:");
+  expect_refused(site_.seal("large-stream", large, std::string("-stream ") + ExchangeSite::kSign,
+                            "-stream -binary -aes-256-gcm " + kTo + kOaep),
+                 "large-stream.p7m:");
 }
 
 TEST_F(Refusals, OfEveryChangedByteAndEveryTruncation) {
@@ -153,8 +187,13 @@ TEST_F(Refusals, OfEveryChangedByteAndEveryTruncation) {
   ASSERT_NE(tag, std::string::npos);
   bytes = whole.substr(0, tag) + std::string("\x04\x04", 2) + whole.substr(tag + 2, 4) +
           whole.substr(tag + 18);
-  const auto refused = site_.issue(changed("short.p7m", bytes));
-  EXPECT_EQ(refused.exit_code, 1);
+  expect_refused(changed("short.p7m", bytes), "with a tag of 16 bytes");
+  // Another cipher of the same parameters, by one byte that nothing vouches for.
+  const std::size_t cipher = whole.find("\x60\x86\x48\x01\x65\x03\x04\x01\x2E");
+  ASSERT_NE(cipher, std::string::npos);
+  bytes = whole;
+  bytes[cipher + 8] = '\x1A';  // AES-192-GCM
+  expect_refused(changed("cipher.p7m", bytes), "is not AES-256-GCM");
   // What was not changed is as good as before.
   EXPECT_EQ(site_.issue(changed("J1.p7m", whole)).exit_code, 0);
 }

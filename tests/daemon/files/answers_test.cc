@@ -216,11 +216,11 @@ TEST_F(Answers, AppearByRenameOnceAndCanBeCompared) {
   ASSERT_TRUE(publish_answers({folder.path(), "J1"}));
   const auto published = answers_path(folder.path(), "J1");
   EXPECT_FALSE(std::filesystem::exists(temporary_answers_path(folder.path(), "J1")));
-  EXPECT_TRUE(check_published({folder.path(), "J1"}, written->digest));
+  EXPECT_TRUE(check_published({folder.path(), "J1"}, written->digest, SecretBytes<32>()));
   EXPECT_TRUE(publish_answers({folder.path(), "J1"})) << "a rename that had happened is success";
 
   std::ofstream(published / "131016.csv", std::ios::app) << "X";
-  const auto changed = check_published({folder.path(), "J1"}, written->digest);
+  const auto changed = check_published({folder.path(), "J1"}, written->digest, SecretBytes<32>());
   ASSERT_FALSE(changed);
   EXPECT_EQ(changed.error().code, ErrorCode::kRefused);
   ASSERT_TRUE(write(random_rows(100, 10), 30));

@@ -28,7 +28,7 @@ struct RegenerateArguments {
   std::string request;  // approved by custodians
   std::vector<std::string> approvals;
   std::vector<std::string> codes;
-  bool reject_old = false, without_acks = false, take_back = false;
+  bool reject_old = false, without_acks = false, take_back = false, clear_codes = false;
 };
 
 Result<std::uint8_t> parse_what(const std::string& text) {
@@ -166,6 +166,8 @@ Result<Outcome> run_it(Context& context, const RegenerateArguments& given) {
                           RunOptions with_codes = options;
                           with_codes.codes.assign(given.codes.begin(), given.codes.end());
                           with_codes.check_digits = settings.check_digits;
+                          with_codes.exchange = settings.exchange;
+                          if (given.clear_codes) with_codes.exchange.require_encrypted = false;
                           return carry_out(site, row, out, with_codes);
                         }));
   Outcome outcome = describe(
@@ -356,6 +358,8 @@ void add_regenerate(CLI::App& app, Context& context) {
   running->add_option("--out", given->out, "Mapping files appear in OUT/<run>/");
   running->add_option("--codes", given->codes,
                       "Of a rebase: a file with resident codes, in the form of an issue request");
+  running->add_flag("--clear-codes", given->clear_codes,
+                    "Take such files in the clear although exchange.require_encrypted is set");
   about_run("commit", "Make the new generation the active one", commit_it)
       ->add_flag("--reject-old", given->reject_old, "Old symbols are not accepted any more");
   auto* acknowledging = about_run("ack", "An agency has taken its mapping over", ack);

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "daemon/files/agency_table.h"
+#include "daemon/files/answer_file.h"
 #include "daemon/files/request.h"
 #include "engine/site.h"
 
@@ -17,30 +18,40 @@ namespace fugo::daemon {
 
 // Delivery is request files that are read for their resident codes alone: nothing is issued by
 // them, and they stay where they are. Each is looked at whole before anything is made, by the rules
-// of every request; rows that those reject are counted and left out.
+// of every request; rows that those reject are counted and left out. Those that are encrypted are
+// opened again whenever they are read, one at a time: each is in memory as a whole.
 class Delivery {
  public:
   static constexpr std::uint32_t kRowsAtOnce = 1U << 20U;
 
   [[nodiscard]] static Result<std::unique_ptr<Delivery>> open(
       engine::Site& site, const std::vector<std::filesystem::path>& files, bool check_digits,
-      const std::filesystem::path& temporary_directory);
+      const ExchangeRules& exchange, const std::filesystem::path& temporary_directory);
 
   // for_each_code gives all codes, at most kRowsAtOnce at a time; it can be called again.
   using TakeCodes = std::function<Status(std::span<const std::uint64_t> codes)>;
   [[nodiscard]] Status for_each_code(const TakeCodes& take);
 
   [[nodiscard]] std::uint64_t rejected() const { return rejected_; }
+  // senders signed the files that are encrypted, in the order of the files.
+  [[nodiscard]] const std::vector<RequestSender>& senders() const { return senders_; }
 
  private:
   Delivery() = default;
   struct File {
-    std::unique_ptr<Request> request;
+    std::filesystem::path path;
+    std::unique_ptr<Request> request;  // null of one that is encrypted, between readings
     Survey survey;
+    Sha256 text{};  // of one that is encrypted: what was in it when it was looked at
   };
+  [[nodiscard]] Status look_at(engine::Site& site, const std::filesystem::path& path,
+                               const std::filesystem::path& temporary_directory);
+  [[nodiscard]] Status read(const File& file, Request& request, const TakeCodes& take) const;
+  RequestOpening opening_;
   AgencyTable agencies_;
   RowRules rules_;
   std::vector<File> files_;
+  std::vector<RequestSender> senders_;
   std::uint64_t rejected_ = 0;
 };
 

@@ -89,7 +89,11 @@ void MappingFolder::keep_counts(const std::vector<keystore::RunAgencyRow>& rows)
 bool MappingFolder::holds(const keystore::RunAgencyRow& row) const {
   std::error_code error;
   const auto bytes = fs::file_size(file_of(row.agency), error);
-  return !error && bytes == row.bytes;
+  if (error || bytes != row.bytes) return false;
+  // Encrypted to another certificate it has the same name and the same size.
+  const auto certificate = certificates_.find(row.agency);
+  return certificate == certificates_.end() ||
+         is_sealed_to(file_of(row.agency), certificate->second);
 }
 
 Result<MappingFolder::OpenFile> MappingFolder::begin(const engine::MappingPart& part) const {
@@ -145,6 +149,7 @@ Status MappingFolder::end(OpenFile& open, const engine::MappingPart& part,
   {
     const std::lock_guard lock(mutex_);
     ready_.push_back(row);
+    sealed_[part.agency] = open.file.sealed();
     many = ready_.size() >= kRowsAtOnce;
   }
   return many ? settle() : Status{};
@@ -183,26 +188,45 @@ Status MappingFolder::settle() {
   return sync_directory(path());
 }
 
+Result<std::optional<Sha256>> MappingFolder::sealed_of(keystore::AgencyNumber agency,
+                                                       const std::vector<FileNote>& told) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto mine = sealed_.find(agency); mine != sealed_.end()) return mine->second;
+  }
+  const std::string name = answer_name(codes_.at(agency), false);
+  const fs::path file = path() / answer_name(codes_.at(agency), true);
+  std::error_code error;
+  const bool there = fs::exists(file, error);
+  if (!there && fs::exists(path() / name, error)) return std::optional<Sha256>();
+  // What was written behind the summary was never told of: whoever wrote it died.
+  const auto same = std::find_if(told.begin(), told.end(),
+                                 [&](const FileNote& note) { return note.name == name; });
+  if (same != told.end() && (!there || fs::last_write_time(file, error) <=
+                                           fs::last_write_time(path() / "summary.json", error)))
+    return same->sealed;
+  if (!there) return std::optional<Sha256>();
+  FUGO_ASSIGN(const Sha256 sha256, hash_file(file));
+  return std::optional<Sha256>(sha256);
+}
+
 Status MappingFolder::publish(const keystore::RunRow& run) {
   FUGO_ASSIGN(const auto rows, site_.ledger().run_agencies(run.number));
   auto agencies = nlohmann::ordered_json::object();
+  const auto told = told_files(path()).value_or(std::vector<FileNote>());
   std::vector<FileNote> notes;
   std::map<std::string, std::uint64_t> symbols;
   for (const auto& row : rows) {
     if (row.symbols == 0) continue;
     notes.push_back({row.agency == 0 ? records_name(run.id) : codes_.at(row.agency) + ".csv",
                      row.symbols, row.sha256});
-    if (row.agency != 0) symbols[codes_.at(row.agency)] = row.symbols;
+    if (row.agency == 0) continue;
+    FUGO_ASSIGN(notes.back().sealed, sealed_of(row.agency, told));
+    symbols[codes_.at(row.agency)] = row.symbols;
   }
   for (const auto& [code, count] : symbols) agencies[code] = {{"symbols", count}};
   std::sort(notes.begin(), notes.end(),
             [](const FileNote& a, const FileNote& b) { return a.name < b.name; });
-  auto files = file_notes(notes);
-  std::error_code ignored;
-  for (auto& file : files) {
-    const std::string sealed = file["name"].get<std::string>() + kSealedSuffix;
-    if (fs::exists(path() / sealed, ignored)) file["encrypted"] = sealed;
-  }
   const nlohmann::ordered_json summary = {{"format", "fugo-regeneration"},
                                           {"version", 1},
                                           {"run", run.id},
@@ -216,7 +240,7 @@ Status MappingFolder::publish(const keystore::RunRow& run) {
                                           {"symbols", run.symbols_mapped},
                                           {"records", run.records_mapped},
                                           {"agencies", agencies},
-                                          {"files", files}};
+                                          {"files", file_notes(notes)}};
   const fs::path folder = path();
   FUGO_TRY(write_durably(folder / "summary.json", as_bytes(summary.dump(2) + "\n"), 0600));
   const fs::path published = answers_path(directory_, run_.id);
@@ -238,13 +262,17 @@ Status refuse_mappings_there(const keystore::RunRow& run, const fs::path& record
 
 Result<bool> destroy_mapping(const keystore::RunRow& run, const std::string& agency_code) {
   const fs::path folder = answers_path(run.output_directory, run.id);
-  const fs::path path = find_answer(folder, agency_code);
-  if (::unlink(path.c_str()) != 0) {
-    if (errno == ENOENT) return false;
-    return fail_errno("cannot remove", path.string(), errno);
+  bool there = false;
+  // Both names: a crash while the agency's certificate came or went leaves two files.
+  for (const bool sealed : {true, false}) {
+    const fs::path path = folder / answer_name(agency_code, sealed);
+    if (::unlink(path.c_str()) == 0)
+      there = true;
+    else if (errno != ENOENT)
+      return fail_errno("cannot remove", path.string(), errno);
   }
-  FUGO_TRY(sync_directory(folder));
-  return true;
+  if (there) FUGO_TRY(sync_directory(folder));
+  return there;
 }
 
 Result<std::vector<fs::path>> unacknowledged_files(const keystore::Ledger& ledger,
@@ -252,9 +280,11 @@ Result<std::vector<fs::path>> unacknowledged_files(const keystore::Ledger& ledge
   FUGO_ASSIGN(const auto waiting, engine::waiting_agencies(ledger, run));
   std::vector<fs::path> files;
   for (const auto& code : waiting) {
-    fs::path path = find_answer(answers_path(run.output_directory, run.id), code);
-    std::error_code ignored;
-    if (fs::exists(path, ignored)) files.push_back(std::move(path));
+    for (const bool sealed : {true, false}) {
+      fs::path path = answers_path(run.output_directory, run.id) / answer_name(code, sealed);
+      std::error_code ignored;
+      if (fs::exists(path, ignored)) files.push_back(std::move(path));
+    }
   }
   return files;
 }

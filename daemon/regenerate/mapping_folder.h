@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "daemon/files/answer_file.h"
+#include "daemon/files/answer_folder.h"
 #include "engine/regenerate/mapper.h"
 #include "engine/site.h"
 
@@ -27,7 +29,8 @@ class MappingFolder {
   // keep_counts: the rows of files that are made again keep the counts that they have.
   void keep_counts(const std::vector<keystore::RunAgencyRow>& rows);
 
-  // holds tells whether the file that a row of the ledger tells of is there.
+  // holds tells whether the file that a row of the ledger tells of is there, and for the
+  // certificate that its agency has now.
   [[nodiscard]] bool holds(const keystore::RunAgencyRow& row) const;
 
   // take writes a part of an agency's pairs; see engine::TakePart. `deleted_people` is what the
@@ -49,6 +52,10 @@ class MappingFolder {
     AnswerFile file;
     std::filesystem::path final_path;
   };
+  // sealed_of is the SHA-256 of an agency's encrypted file; nothing where it is in the clear.
+  // `told` is what the summary of before says.
+  [[nodiscard]] Result<std::optional<Sha256>> sealed_of(keystore::AgencyNumber agency,
+                                                        const std::vector<FileNote>& told);
   [[nodiscard]] std::filesystem::path file_of(keystore::AgencyNumber agency) const;
   // other_file_of is the name that the file has where the agency's certificate came or went since.
   [[nodiscard]] std::filesystem::path other_file_of(keystore::AgencyNumber agency) const;
@@ -64,8 +71,9 @@ class MappingFolder {
   std::map<keystore::AgencyNumber, std::vector<std::uint8_t>> certificates_;  // of those with one
   std::mutex mutex_;
   // Guarded by mutex_.
-  std::map<keystore::AgencyNumber, OpenFile> open_;  // between parts
-  std::vector<keystore::RunAgencyRow> ready_;        // renamed, not yet committed
+  std::map<keystore::AgencyNumber, OpenFile> open_;                 // between parts
+  std::vector<keystore::RunAgencyRow> ready_;                       // renamed, not yet committed
+  std::map<keystore::AgencyNumber, std::optional<Sha256>> sealed_;  // of files written here
 };
 
 // refuse_mappings_there is kRefused when something is where a run that has written nothing yet is
@@ -73,8 +81,8 @@ class MappingFolder {
 [[nodiscard]] Status refuse_mappings_there(const keystore::RunRow& run,
                                            const std::filesystem::path& records);
 
-// destroy_mapping unlinks the file of an agency that has taken its mapping over; false when it is
-// not there.
+// destroy_mapping unlinks the file of an agency that has taken its mapping over, under either of
+// the names that it may have; false when it is not there.
 [[nodiscard]] Result<bool> destroy_mapping(const keystore::RunRow& run,
                                            const std::string& agency_code);
 

@@ -42,6 +42,9 @@ class Maker {
     return make_mappings();
   }
 
+  // senders signed what was rebased on.
+  [[nodiscard]] const std::vector<RequestSender>& senders() const { return senders_; }
+
   // make_lost_files makes again what the ledger has made and nobody has acknowledged, but is not
   // there. After the commit: what came since has no old symbol, and who was deleted has none now.
   Status make_lost_files() {
@@ -98,8 +101,9 @@ class Maker {
     FUGO_ASSIGN(const auto state, site_.ledger().state());
     if (run_.people_done >= state.next_person) return {};
     FUGO_ASSIGN(const auto delivery, Delivery::open(site_, options_.codes, options_.check_digits,
-                                                    run_.output_directory));
+                                                    options_.exchange, run_.output_directory));
     run_.codes_rejected = delivery->rejected();
+    senders_ = delivery->senders();
     while (run_.people_done < state.next_person) {
       const auto count = std::min<std::size_t>(kPeopleAtOnce, state.next_person - run_.people_done);
       FUGO_ASSIGN(const auto rebaser, engine::Rebaser::create(site_, to_, run_.people_done, count,
@@ -183,22 +187,24 @@ class Maker {
   keystore::GenerationRow from_, to_;
   keystore::PersonId deleted_people_ = 0;
   bool rebased_ = false;
+  std::vector<RequestSender> senders_;
 };
 
 // Notes that the run has come to a state, with what it has made.
 Status put_state(engine::Site& site, RunRow& run, RunState state, const char* act,
-                 const RunOptions& options) {
+                 const RunOptions& options, const std::vector<RequestSender>& senders = {}) {
   FUGO_ASSIGN(auto update, site.ledger().begin());
   if (update->state().open_run != run.number)
     return fail(ErrorCode::kRefused, run.id + " was ended by another process", kWhere);
   run.state = state;
   FUGO_TRY(update->put_run(run).map([](auto&&) {}));
-  FUGO_TRY(update->append_journal(options.actor, act,
-                                  nlohmann::ordered_json{{"run", run.id},
-                                                         {"people", run.people_made},
-                                                         {"symbols", run.symbols_mapped},
-                                                         {"records", run.records_mapped}}
-                                      .dump()));
+  nlohmann::ordered_json details = {{"run", run.id},
+                                    {"people", run.people_made},
+                                    {"symbols", run.symbols_mapped},
+                                    {"records", run.records_mapped}};
+  for (const RequestSender& sender : senders)
+    details["senders"].push_back({{"sender", sender.name}, {"certificate", sender.certificate}});
+  FUGO_TRY(update->append_journal(options.actor, act, details.dump()));
   return update->commit();
 }
 
@@ -308,8 +314,9 @@ Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& o
   if (run.state != RunState::kReady)
     FUGO_TRY(put_state(site, run, RunState::kRunning, "regenerate.run", options));
   FUGO_TRY(make_directory(run.output_directory));
-  FUGO_TRY(Maker(site, *staging, run, options).make());
-  return put_state(site, run, RunState::kReady, "regenerate.ready", options);
+  Maker maker(site, *staging, run, options);
+  FUGO_TRY(maker.make());
+  return put_state(site, run, RunState::kReady, "regenerate.ready", options, maker.senders());
 }
 
 Status commit(engine::Site& site, RunRow& run, bool reject_old, const RunOptions& options) {

@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "daemon/config.h"
+#include "daemon/exchange/rules.h"
 #include "engine/regenerate/run_plan.h"
 #include "engine/regenerate/run_steps.h"
 #include "engine/site.h"
@@ -34,6 +35,7 @@ struct RunOptions {
   // Of a rebase: files with all resident codes, and how they are read.
   std::vector<std::filesystem::path> codes = {};
   bool check_digits = true;
+  ExchangeRules exchange = {};  // of those that are encrypted
 };
 
 // carry_out makes all that is missing of a run: the new generation's people, then a mapping file

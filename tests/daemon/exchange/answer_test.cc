@@ -37,6 +37,9 @@ class SealedAnswers : public ::testing::Test {
   [[nodiscard]] std::string answer(const std::string& folder, const std::string& code) const {
     return site_.opened(site_.scratch() / folder / (code + ".csv.p7m"), "a" + code);
   }
+  [[nodiscard]] std::string sha256_of(const fs::path& file) const {
+    return site_.openssl("dgst -sha256 -r '" + file.string() + "'").substr(0, 64);
+  }
   // issue_all issues residents [0, count) at every agency.
   void issue_all(std::size_t count) const {
     std::vector<TrialRow> rows;
@@ -108,6 +111,18 @@ TEST_F(SealedAnswers, AreKnownAgain) {
   const auto changed = site_.issue(request);
   EXPECT_EQ(changed.exit_code, 1);
   EXPECT_THAT(changed.err, HasSubstr("not those that were made for this request"));
+  // Anybody can encrypt to the agency, and write to the folder: a file that is told of in the
+  // summary is not for that one that this site wrote.
+  const auto summary = site_.scratch() / "out/J1/summary.json";
+  const std::string said = read_file(summary);
+  auto forged = nlohmann::ordered_json::parse(said);
+  forged["files"][0]["encrypted_sha256"] = sha256_of(sealed);
+  write_file(summary, forged.dump(2) + "\n");
+  EXPECT_EQ(site_.issue(request).exit_code, 1);
+  forged.erase("encrypted_mac");
+  write_file(summary, forged.dump(2) + "\n");
+  EXPECT_EQ(site_.issue(request).exit_code, 1);
+  write_file(summary, said);
   fs::remove(sealed);  // taken away by its receiver
   EXPECT_EQ(site_.issue(request).exit_code, 0);
   // Made anew for another place: other cipher text, the same inside.
@@ -139,6 +154,9 @@ TEST_F(SealedAnswers, ToChangesDeletionsAndMergers) {
   const auto folder = fs::directory_iterator(site_.scratch() / "merged")->path();
   EXPECT_THAT(site_.opened(folder / "131016.csv.p7m", "a131016"),
               HasSubstr("old_symbol,new_symbol"));
+  const auto again = run({"--json", "agency", "merge", "--from", "131130", "--to", "131016",
+                          "--out", (site_.scratch() / "merged").string()});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
 }
 
 TEST_F(SealedAnswers, MappingsOfARegeneration) {
@@ -152,6 +170,29 @@ TEST_F(SealedAnswers, MappingsOfARegeneration) {
   EXPECT_THAT(answer("maps/" + id, "131016"), HasSubstr("#fugo-mapping,version=1,run=" + id));
   EXPECT_FALSE(fs::exists(site_.scratch() / "maps" / id / "131016.csv"));
   EXPECT_TRUE(fs::exists(site_.scratch() / "maps" / id / "131130.csv"));
+  // The receiver knows the site's file by what the summary says of it, though nothing is signed.
+  const auto sealed_file = site_.scratch() / "maps" / id / "131016.csv.p7m";
+  const auto note = [&](const std::string& name) {
+    const auto summary =
+        nlohmann::json::parse(read_file(site_.scratch() / "maps" / id / "summary.json"));
+    for (const auto& file : summary["files"])
+      if (file["name"] == name) return file;
+    return nlohmann::json();
+  };
+  EXPECT_EQ(note("131016.csv")["encrypted"], "131016.csv.p7m");
+  EXPECT_EQ(note("131016.csv")["encrypted_sha256"], sha256_of(sealed_file));
+  EXPECT_FALSE(note("131130.csv").contains("encrypted_sha256"));
+  // Run again with nothing changed, nothing is written; for another certificate of the agency its
+  // file is made anew, though name and size are the same.
+  const std::string before = read_file(sealed_file);
+  ASSERT_EQ(run({"regenerate", "run", id, "--out", out}).exit_code, 0);
+  EXPECT_EQ(read_file(sealed_file), before);
+  site_.make_identity("a131016", "-newkey rsa:3072 -subj /CN=131016");
+  give("131016");
+  ASSERT_EQ(run({"regenerate", "run", id, "--out", out}).exit_code, 0);
+  EXPECT_EQ(read_file(sealed_file).size(), before.size());
+  EXPECT_THAT(answer("maps/" + id, "131016"), HasSubstr("#fugo-mapping,version=1,run=" + id));
+  EXPECT_EQ(note("131016.csv")["encrypted_sha256"], sha256_of(sealed_file));
   // A certificate that comes now: the next run of it writes that file anew, and the clear one goes.
   site_.make_identity("a131130");
   give("131130");
@@ -159,9 +200,17 @@ TEST_F(SealedAnswers, MappingsOfARegeneration) {
   EXPECT_FALSE(fs::exists(site_.scratch() / "maps" / id / "131130.csv"));
   EXPECT_THAT(answer("maps/" + id, "131130"), HasSubstr("records=20\nold_symbol,new_symbol\n"));
   ASSERT_EQ(run({"regenerate", "commit", id}).exit_code, 0);
+  // What is delivered is for the certificate of today after the commit, too.
+  site_.make_identity("a472018");
+  give("472018");
+  ASSERT_EQ(run({"regenerate", "run", id}).exit_code, 0);
+  EXPECT_THAT(answer("maps/" + id, "472018"), HasSubstr("#fugo-mapping,version=1,run=" + id));
+  // A crash while a certificate came leaves both forms: both are destroyed.
+  write_file(site_.scratch() / "maps" / id / "131016.csv", "left over");
   for (const auto& agency : agencies_) {
     EXPECT_EQ(run({"regenerate", "ack", id, "--agency", agency}).exit_code, 0);
     EXPECT_FALSE(fs::exists(site_.scratch() / "maps" / id / (agency + ".csv.p7m")));
+    EXPECT_FALSE(fs::exists(site_.scratch() / "maps" / id / (agency + ".csv")));
   }
   EXPECT_EQ(run({"regenerate", "finish", id}).exit_code, 0);
   EXPECT_EQ(run({"verify"}).exit_code, 0);

@@ -204,6 +204,11 @@ Result<std::int64_t> parse_time(const std::string& text) {
     return fail(ErrorCode::kUsage, "is not an RFC 3339 time", text,
                 "such as 2026-11-28T09:00:00+09:00");
   };
+  // strptime takes blanks, and numbers with fewer digits.
+  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:dd";
+  if (text.size() < kForm.size() || text.find('\0') != std::string::npos) return bad();
+  for (std::size_t i = 0; i < kForm.size(); ++i)
+    if (kForm[i] == 'd' ? (text[i] < '0' || text[i] > '9') : text[i] != kForm[i]) return bad();
   std::tm parts{};
   const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
   if (rest == nullptr) return bad();

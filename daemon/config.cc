@@ -131,12 +131,32 @@ void place_folders(Settings& settings) {
 
 constexpr auto kHint = "correct the file; docs/operation.md lists every key";
 
+// deep_line is the first line, from 1, with more dots than any key of ours could have: the library
+// makes a table of each, one within the other, and takes them apart by recursion. 0: there is none.
+std::uint32_t deep_line(std::string_view text) {
+  constexpr std::size_t kMost = 1000;
+  std::uint32_t line = 1;
+  std::size_t dots = 0;
+  for (const char c : text) {
+    if (c == '.' && ++dots > kMost) return line;
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<Settings> parse_settings(const std::string& text, const std::filesystem::path& file) {
   Settings settings;
   settings.file = file;
   Reader reader(settings);
+  if (const auto line = deep_line(text); line != 0) {
+    reader.mistake(line, "has more dots than a line of this file can need");
+    return fail(ErrorCode::kUsage, reader.text(), file.string(), kHint);
+  }
   try {
     const toml::table root = toml::parse(text, file.string());
     FUGO_TRY(check_time_zone(settings.time_zone));

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/no_passphrase.h"
 #include "base/text.h"
 
 namespace fugo::daemon {
@@ -33,7 +34,7 @@ Result<CustodianKey> CustodianKey::read(const std::filesystem::path& pem) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
       BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free);
   CustodianKey key;
-  key.key_.reset(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr));
+  key.key_.reset(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key.key_ || !is_good(key.key_.get()))
     return fail(ErrorCode::kUsage, "is no custodian's public key", pem.string(),
                 "a PEM public key: EC P-256, RSA of at least 3072 bits, or Ed25519");

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/no_passphrase.h"
 #include "base/owned.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -84,7 +85,7 @@ Result<std::string> public_pem(EVP_PKEY* key) {
 Result<std::string> seal_to(const fs::path& certificate, ByteView secret) {
   FUGO_ASSIGN(const auto pem, read_small(certificate, kMostFileBytes));
   const OwnedBio in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  X509* read = PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr);
+  X509* read = PEM_read_bio_X509(in.get(), nullptr, no_passphrase, nullptr);
   if (read == nullptr)
     return fail(ErrorCode::kUsage, "is no X.509 certificate in PEM", certificate.string());
   const auto free_all = [](STACK_OF(X509) * stack) { sk_X509_pop_free(stack, X509_free); };

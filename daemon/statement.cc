@@ -26,12 +26,18 @@ Status write_statement(hsm::Token& token, const keystore::KeyRow& journal_key,
 
 Result<std::string> read_statement(const std::vector<keystore::KeyRow>& rows,
                                    const std::filesystem::path& path, std::size_t limit_in_bytes) {
-  constexpr std::size_t kMostSignatureBytes = 256;
+  constexpr std::size_t kMostSignatureBytes = 256, kMostKeyBytes = 4096;
   FUGO_ASSIGN(auto text, read_small(path, limit_in_bytes));
   const auto der = read_small(beside(path, ".sig"), kMostSignatureBytes);
   if (!der)
     return fail(ErrorCode::kDamaged, "has no signature: " + der.error().message(), path.string());
-  FUGO_TRY(find_signer(rows, text, as_bytes(*der), path.string()).map([](auto&&) {}));
+  FUGO_ASSIGN(const auto signer, find_signer(rows, text, as_bytes(*der), path.string()));
+  // Not needed here, but others check the statement with it.
+  FUGO_ASSIGN(const auto pem, public_key_pem(signer));
+  const auto key = read_small(beside(path, ".pem"), kMostKeyBytes);
+  if (!key || *key != pem)
+    return fail(ErrorCode::kDamaged, "is not the public key of the signature",
+                beside(path, ".pem").string());
   return text;
 }
 

@@ -20,7 +20,8 @@ namespace fugo::daemon {
                                      const std::filesystem::path& path);
 
 // read_statement reads a document that write_statement wrote; kDamaged unless PATH.sig is the
-// signature of it by one of the journal keys among `rows`, whatever became of that key since.
+// signature of it by one of the journal keys among `rows`, whatever became of that key since, and
+// PATH.pem is that key.
 [[nodiscard]] Result<std::string> read_statement(const std::vector<keystore::KeyRow>& rows,
                                                  const std::filesystem::path& path,
                                                  std::size_t limit_in_bytes);

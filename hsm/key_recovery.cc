@@ -12,6 +12,7 @@
 #include <array>
 
 #include "base/file.h"
+#include "base/no_passphrase.h"
 #include "base/secret.h"
 #include "hsm/ceremony_site.h"
 
@@ -51,8 +52,6 @@ void RecoveryKey::Free::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 Result<RecoveryKey> RecoveryKey::parse(ByteView pem, const std::string& where) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
       BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
-  // An encrypted key is not asked for its passphrase: nobody may be there.
-  const auto no_passphrase = [](char*, int, int, void*) { return -1; };
   RecoveryKey key;
   key.key_.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key.key_ || EVP_PKEY_is_a(key.key_.get(), "RSA") != 1 ||

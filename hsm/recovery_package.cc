@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "base/no_passphrase.h"
 #include "base/text.h"
 
 namespace fugo::hsm {
@@ -30,11 +31,11 @@ constexpr const char* kTwoStep =
 
 OwnedKey parse_pem(const std::string& text) {
   const OwnedBio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free);
-  OwnedKey key(PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
+  OwnedKey key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
   if (key) return key;
   const OwnedBio again(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free);
   const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-      PEM_read_bio_X509(again.get(), nullptr, nullptr, nullptr), &X509_free);
+      PEM_read_bio_X509(again.get(), nullptr, no_passphrase, nullptr), &X509_free);
   if (certificate) key.reset(X509_get_pubkey(certificate.get()));
   return key;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "keystore/json_depth.h"
 #include "keystore/row_fields.h"
 #include "keystore/seal.h"
 
@@ -268,7 +269,10 @@ Result<LedgerHeader> decode_header(ByteView content) {
   if (header.schema != kSchemaVersion || !ours)
     return fail(ErrorCode::kDamaged, "was changed since it was written", "header",
                 "restore a backup");
-  FUGO_TRY(from_cbor(hashed.subspan(kMagic.size() + 4), header));
+  const ByteView rest = hashed.subspan(kMagic.size() + 4);
+  constexpr std::size_t kDepth = 4;  // of a row that nobody sealed: anybody can write its hash
+  if (!cbor_nests_at_most(rest, kDepth)) return malformed();
+  FUGO_TRY(from_cbor(rest, header));
   return header;
 }
 

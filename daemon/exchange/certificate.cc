@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/no_passphrase.h"
 #include "base/text.h"
 #include "daemon/utf8.h"
 
@@ -98,7 +99,7 @@ Result<Certificate> Certificate::read(const fs::path& file) {
                 file.parent_path().string(), "rename it");
   FUGO_ASSIGN(const auto text, read_small(file, kMaxFileBytes));
   const OwnedBio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  const OwnedX509 pem(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  const OwnedX509 pem(PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
   std::vector<std::uint8_t> der(text.begin(), text.end());
   if (pem) {
     unsigned char* bytes = nullptr;

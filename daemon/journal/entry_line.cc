@@ -2,15 +2,19 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/text.h"
 #include "daemon/approvals.h"
+#include "keystore/json_depth.h"
 #include "keystore/rows.h"
 
 namespace fugo::daemon {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kDepth = 32;  // of an entry's details; what fugo writes has less
 
 Result<std::array<std::uint8_t, 32>> read_hash(const Json& value, const std::string& where) {
   std::array<std::uint8_t, 32> hash{};
@@ -25,8 +29,11 @@ Result<std::array<std::uint8_t, 32>> read_hash(const Json& value, const std::str
 
 Json entry_document(const keystore::JournalEntry& entry) {
   // An object where that gives the same bytes back, since the hash is over these.
-  Json details = Json::parse(entry.details, nullptr, false);
-  if (!details.is_object() || details.dump() != entry.details) details = entry.details;
+  Json details = entry.details;
+  if (keystore::nests_at_most(entry.details, kDepth)) {
+    Json object = Json::parse(entry.details, nullptr, false);
+    if (object.is_object() && object.dump() == entry.details) details = std::move(object);
+  }
   return {{"sequence", entry.sequence}, {"time", format_time(entry.time)},
           {"unix_time", entry.time},    {"operator", entry.operator_name},
           {"order", entry.order},       {"role", entry.role},
@@ -40,6 +47,11 @@ std::string entry_line(const keystore::JournalEntry& entry) {
 }
 
 Result<keystore::JournalEntry> parse_entry_line(const std::string& line, const std::string& where) {
+  const auto changed = [&] {
+    return fail(ErrorCode::kDamaged, "was changed: its hash is not that of its content", where);
+  };
+  if (!keystore::nests_at_most(line, kDepth + 1))
+    return fail(ErrorCode::kDamaged, "is no entry of a journal", where);
   const Json document = Json::parse(line, nullptr, false);
   keystore::JournalEntry entry;
   std::string time_text;
@@ -60,12 +72,13 @@ Result<keystore::JournalEntry> parse_entry_line(const std::string& line, const s
     return fail(ErrorCode::kDamaged, "is no entry of a journal", where);
   }
   FUGO_ASSIGN(const auto hash, keystore::journal_hash(entry));
-  // What the hash does not cover is what people read: the same time in words, and nothing else.
+  if (hash != entry.hash) return changed();
+  // What the hash does not cover is what people and their programs read: the same time in words,
+  // and nothing else. Two fields of one name, say, are read by some as the first of them.
   Json again = entry_document(entry);
   const auto time = parse_time(time_text);
-  if (time && *time == entry.time) again["time"] = document["time"];
-  if (hash != entry.hash || again != document)
-    return fail(ErrorCode::kDamaged, "was changed: its hash is not that of its content", where);
+  if (time && *time == entry.time) again["time"] = time_text;
+  if (again.dump(-1, ' ', false, Json::error_handler_t::replace) != line) return changed();
   return entry;
 }
 

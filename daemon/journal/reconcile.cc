@@ -91,8 +91,20 @@ bool is_job(const std::string& act, std::string& kind, std::string& step) {
   return std::find(kKinds.begin(), kKinds.end(), kind) != kKinds.end();
 }
 
+// number_in and text_in look at the type first: a copy is a file from outside, and its hashes can
+// be made by anybody.
+std::uint64_t number_in(const Json& details, const char* name) {
+  const auto found = details.find(name);
+  return found != details.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+std::string text_in(const Json& details, const char* name) {
+  if (!details.is_object()) return {};
+  const auto found = details.find(name);
+  return found != details.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 void count(const Json& details, const std::string& step, LostJob& job) {
-  const auto number = [&](const char* name) { return details.value(name, std::uint64_t{0}); };
+  const auto number = [&](const char* name) { return number_in(details, name); };
   if (step == "segment") {
     ++job.segments;
     job.rows += number("rows");
@@ -135,7 +147,7 @@ Result<Reconciliation> reconcile(const keystore::Ledger& ledger,
     std::string kind, step;
     if (is_job(entry.act, kind, step)) {
       const Json details = Json::parse(entry.details, nullptr, false);
-      const auto id = details.is_object() ? details.value("request", std::string()) : "";
+      const auto id = text_in(details, "request");
       const auto [at, is_new] = places.emplace(id, found.jobs.size());
       if (is_new) {
         FUGO_ASSIGN(const auto known, ledger.find_job(id));

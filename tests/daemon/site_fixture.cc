@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -32,7 +33,11 @@ constexpr int kCannotRun = 127;
 
 int wait_for(pid_t child) {
   int status = 0;
-  if (::waitpid(child, &status, 0) != child) return -1;
+  pid_t ended = 0;
+  do {
+    ended = ::waitpid(child, &status, 0);
+  } while (ended < 0 && errno == EINTR);  // a fuzzer's timer
+  if (ended != child) return -1;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

@@ -169,6 +169,8 @@ FUGO_FUZZ(statement) {
   const auto text = cursor.rest();
   const auto made = openly_signed(OpenKey::kOne, text);
   (void)as_file(length == 0 ? ByteView(made) : given, ".json.sig");
+  static const auto pem = *public_key_pem(journal_keys().front());
+  (void)as_file(as_bytes(pem), ".json.pem");
   const auto read = read_statement(journal_keys(), as_file(text, ".json"), 1U << 20U);
   if (read) reached();
   must(read.has_value() == (length == 0), "nobody has the key that would sign");

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Valid seeds for the fuzz targets, made by the real command at a real site:
 #   tests/fuzz/make_seeds.sh FUGO RECIPIENT.KEY SENDER.KEY
-# writes tests/fuzz/corpus/TARGET/made-NAME; fugo-fuzz-seeds DIR (preset fuzz) writes those that no
+# writes tests/fuzz/corpus/TARGET/made-NAME; fugo-fuzz-seeds DIR (a target of the build) writes those that no
 # file of a site is. The keys belong to the certificates in
 # tests/data/exchange; they are not kept, so new ones (and new certificates) are made for this.
 set -euo pipefail

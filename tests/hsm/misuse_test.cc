@@ -231,17 +231,20 @@ TEST(Misuse, EveryWrongFlagIsFoundAndNamed) {
   const auto opened = Token::open(token.settings);
   ASSERT_TRUE(opened);
   const std::vector<std::uint8_t> value(32, 7);
-  const KeyUses uses{.encrypt = true};
-  for (const FlagRule& rule : flag_rules(KeyAlgorithm::kAes256, uses)) {
-    const auto object = import_key(*session, kSpare, uses, value, {rule.type});
-    ASSERT_TRUE(object) << rule.name << ": " << object.error().message();
-    const auto found = (*opened)->find_key(kSpare, std::nullopt);
-    ASSERT_FALSE(found) << rule.name;
-    EXPECT_EQ(found.error().code, ErrorCode::kRefused);
-    EXPECT_NE(found.error().what.find(rule.name), std::string::npos) << found.error().what;
-    EXPECT_NE(found.error().what.find(key_label(kSpare)), std::string::npos);
-    ASSERT_EQ(session->functions()->C_DestroyObject(session->handle(), *object), CKR_OK);
-  }
+  for (const auto& [name, uses] :
+       {std::pair{kSpare, KeyUses{.encrypt = true}},
+        {KeyName{KeyPurpose::kRecord, KeyAlgorithm::kHmacSha256, 77}, KeyUses{.sign = true}},
+        {KeyName{KeyPurpose::kDataWrap, KeyAlgorithm::kAes256, 77}, KeyUses{.unwrap = true}}})
+    for (const FlagRule& rule : flag_rules(name.algorithm, uses)) {
+      const auto object = import_key(*session, name, uses, value, {rule.type});
+      ASSERT_TRUE(object) << rule.name << ": " << object.error().message();
+      const auto found = (*opened)->find_key(name, std::nullopt);
+      ASSERT_FALSE(found) << key_label(name) << " " << rule.name;
+      EXPECT_EQ(found.error().code, ErrorCode::kRefused);
+      EXPECT_NE(found.error().what.find(rule.name), std::string::npos) << found.error().what;
+      EXPECT_NE(found.error().what.find(key_label(name)), std::string::npos);
+      ASSERT_EQ(session->functions()->C_DestroyObject(session->handle(), *object), CKR_OK);
+    }
 }
 
 TEST(Misuse, WrongLengthMechanismsFingerprintAndDoublesAreFound) {

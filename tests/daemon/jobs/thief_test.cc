@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/site_access.h"
+#include "tests/daemon/jobs/kind_requests.h"
 #include "tests/daemon/jobs/trial_requests.h"
 #include "tests/daemon/site_fixture.h"
 
@@ -47,18 +48,33 @@ std::vector<Row> lmdb_rows(const fs::path& ledger) {
   return rows;
 }
 
-// visible is everything about a ledger's directory that is not sealed text: names, lengths and
-// rights of files, and keys and lengths of LMDB's rows. Times of files are left out: they tell when
-// the machine last wrote, as its log does, and nothing about anybody.
+// shown_key is a row's key but for what is a keyed hash: of ids of jobs, of people with a patch,
+// and of days.
+std::string shown_key(const std::string& key) {
+  const auto table = static_cast<unsigned char>(key[0]);
+  const bool hashed = table == 8 || table == 11 || table == 12;
+  EXPECT_TRUE(!hashed || key.size() >= 17);
+  return hex(as_bytes(hashed ? key.substr(0, 1) + key.substr(17) : key));
+}
+
+// visible is everything about a ledger's directory that is not sealed text: names, lengths, rights
+// and times of files, and keys and lengths of LMDB's rows. Of times those of data.mdb and of
+// directories are left out: they say when the machine last wrote, as its log does.
 std::string visible(const fs::path& ledger) {
   std::vector<std::string> lines;
   for (const auto& entry : fs::recursive_directory_iterator(ledger))
     lines.push_back(fs::relative(entry.path(), ledger).string() + " " +
                     std::to_string(entry.is_regular_file() ? entry.file_size() : 0) + " " +
-                    std::to_string(static_cast<unsigned>(entry.status().permissions())));
+                    std::to_string(static_cast<unsigned>(entry.status().permissions())) +
+                    (entry.path().extension() == ".fugo"
+                         ? std::to_string(entry.last_write_time().time_since_epoch().count())
+                         : ""));
   std::sort(lines.begin(), lines.end());
+  std::vector<std::string> rows;
   for (const Row& row : lmdb_rows(ledger))
-    lines.push_back(hex(as_bytes(row.key)) + " " + std::to_string(row.value.size()));
+    rows.push_back(shown_key(row.key) + " " + std::to_string(row.value.size()));
+  std::sort(rows.begin(), rows.end());  // hashes come in any order
+  lines.insert(lines.end(), rows.begin(), rows.end());
   std::string text;
   for (const auto& line : lines) text += line + "\n";
   return text;
@@ -70,19 +86,39 @@ struct Stolen {
   std::string bulk;  // all bulk files
 };
 
-// steal makes a site that was issued these rows, and takes its ledger.
-Stolen steal(const Rows& rows) {
-  const TestSite site;
-  write_file(site.scratch() / "request", request_text("REQUEST-7", rows));
-  const auto done = site.run(
-      {"issue", (site.scratch() / "request").string(), "--out", (site.scratch() / "out").string()});
-  EXPECT_EQ(done.exit_code, 0) << done.err;
+// Act is a request of some kind, carried out.
+struct Act {
+  std::string kind, text;
+};
+
+Stolen steal_of(const TestSite& site) {
   const auto ledger = site.directory() / "ledger";
   Stolen stolen{visible(ledger), lmdb_rows(ledger), {}};
   for (const auto& entry : fs::directory_iterator(ledger / "data"))
     stolen.bulk += read_file(entry.path());
   return stolen;
 }
+
+// steal_after makes a site on which this was done, and takes its ledger.
+Stolen steal_after(const std::vector<Act>& acts, const std::string& agencies = {},
+                   const RunOptions& options = {}) {
+  const TestSite site;
+  const auto scratch = site.scratch();
+  if (!agencies.empty()) {
+    write_file(scratch / "more", agencies);
+    EXPECT_EQ(site.run({"agency", "import", (scratch / "more").string()}).exit_code, 0);
+  }
+  for (const Act& act : acts) {
+    write_file(scratch / "request", act.text);
+    std::vector<std::string> words = {act.kind, (scratch / "request").string(), "--out",
+                                      (scratch / "out").string()};
+    if (act.kind == "delete") words.insert(words.end(), {"--confirm", "1"});
+    const auto done = site.run(words, options);
+    EXPECT_EQ(done.exit_code, 0) << done.err;
+  }
+  return steal_of(site);
+}
+Stolen steal(const Rows& rows) { return steal_after({{"issue", request_text("REQUEST-7", rows)}}); }
 
 // people gives `count` people from `first` on; those for whom `at_first` holds are at 131016, the
 // others at 472018.
@@ -112,17 +148,83 @@ TEST(Thief, CannotTellWhichAgencyHoldsWhomNorInWhatOrderTheyCame) {
       << "the other agency";
   EXPECT_EQ(steal(people(0, 40, [](std::size_t i) { return even(i) && i != 4; })).shown, one.shown)
       << "one issuance at the other agency";
-  // Where a count needs one byte more, an agency has nobody, or somebody was there before.
-  EXPECT_EQ(steal(people(0, 40, [](std::size_t i) { return i < 23; })).shown,
-            steal(people(0, 40, [](std::size_t i) { return i < 24; })).shown)
-      << "23 or 24";
-  EXPECT_EQ(steal(people(0, 40, [](std::size_t i) { return i < 40; })).shown,
-            steal(people(0, 40, [](std::size_t i) { return i < 39; })).shown)
-      << "nobody at the second agency, or one";
   auto turned = people(0, 40, even);
   for (std::size_t i = 0; i < turned.size(); ++i)
     turned[i].resident_code = resident_code(turned.size() - 1 - i);
   EXPECT_EQ(steal(turned).shown, one.shown) << "another order";
+}
+
+// Numbers of a registry with more agencies than fit one byte of CBOR's small numbers.
+std::string many_agencies() {
+  std::string text = "agency_code,name,method\n";
+  for (int i = 0; i < 40; ++i) text += "2" + std::to_string(10'000 + i) + ",Town,\n";
+  return text;
+}
+
+// The numbers in rows are of any size: how many people an agency has, whether it has any, and its
+// own number must not show in the lengths of what is sealed.
+TEST(Thief, CannotTellHowManyAnAgencyHas) {
+  const auto at_first = [](std::size_t count) {
+    return steal(people(0, 40, [=](std::size_t i) { return i < count; })).shown;
+  };
+  const auto one = at_first(23);
+  for (const std::size_t count : {0U, 1U, 16U, 17U, 24U, 39U, 40U})
+    EXPECT_EQ(at_first(count), one) << count;
+}
+
+TEST(Thief, CannotTellAgenciesByTheirNumbers) {
+  const auto with_one_at = [](const std::string& agency) {
+    auto rows = people(0, 40, even);
+    rows[17].agency = agency;
+    return steal_after({{"issue", request_text("REQUEST-7", rows)}}, many_agencies()).shown;
+  };
+  const auto one = with_one_at("131016");
+  EXPECT_EQ(with_one_at("210000"), one);
+  EXPECT_EQ(with_one_at("210039"), one);
+}
+
+// Of a second request, who was known and who was not: but for whether there was anybody new.
+TEST(Thief, CannotTellWhoWasKnown) {
+  const auto first = request_text("REQUEST-1", people(0, 30, even));
+  const auto with_new = [&](std::size_t count) {
+    Rows rows = people(0, 24, [](std::size_t i) { return !even(i); });
+    for (std::size_t i = 0; i < count; ++i) rows[i].resident_code = resident_code(700 + i);
+    return steal_after({{"issue", first}, {"issue", request_text("REQUEST-2", rows)}}).shown;
+  };
+  const auto one = with_new(1);
+  EXPECT_EQ(with_new(2), one);
+  EXPECT_EQ(with_new(9), one);
+}
+
+TEST(Thief, CannotTellWhoWasChangedOrDeleted) {
+  const Act first{"issue", request_text("REQUEST-1", people(0, 40, even))};
+  const auto changed = [&](std::size_t who) {
+    return steal_after(
+               {first,
+                {"change", kind_text("C", "change", {{resident_code(who), resident_code(800)}})}})
+        .shown;
+  };
+  EXPECT_EQ(changed(3), changed(30));
+  const auto deleted = [&](std::size_t who) {
+    return steal_after(
+               {first,
+                {"delete", kind_text("D", "delete", {{resident_code(who), "clerical_error"}})}})
+        .shown;
+  };
+  EXPECT_EQ(deleted(4), deleted(31));
+  EXPECT_EQ(deleted(5), deleted(4));
+}
+
+TEST(Thief, CannotTellWhen) {
+  const auto after = [](const std::string& offset) {
+    RunOptions options;
+    options.environment = {{"LD_PRELOAD", FUGO_LIBFAKETIME}, {"FAKETIME", offset}};
+    return steal_after({{"issue", request_text("REQUEST-7", people(0, 40, even))}}, {}, options)
+        .shown;
+  };
+  const auto one = after("+1d");
+  EXPECT_EQ(after("+40d"), one);
+  EXPECT_EQ(after("+3000d"), one);
 }
 
 // chi_square of the bytes' frequencies; of random ones 255, give or take 23.

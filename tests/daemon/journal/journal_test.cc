@@ -109,6 +109,25 @@ TEST_F(Journal, ChangesRemovalsAndMovesInACopyAreFound) {
     changed[2] = document.dump();
     finds(changed, "3");
   }
+  // The same to a program that reads JSON, and not to a person or another program.
+  const auto twice = [&](const std::string& field, const std::string& more) {
+    auto changed = lines;
+    const auto at = changed[2].find(field);
+    ASSERT_NE(at, std::string::npos) << field;
+    changed[2].insert(at, more);
+    finds(changed, "3");
+  };
+  twice("\"operator\"", "\"operator\":\"mallory\",");
+  twice("\"act\"", " ");
+  twice("+09:00\",\"unix_time\"", " ");
+  const auto sequence = lines[2].find("\"sequence\":2,");
+  ASSERT_NE(sequence, std::string::npos);
+  auto number = lines;
+  number[2].replace(sequence, 13, "\"sequence\":2.0");
+  finds(number, "3");
+  auto longer = lines;
+  longer[2].insert(longer[2].find("\",\"unix_time\""), "\\u0000 or some other day");
+  finds(longer, "3");
   auto mistyped = nlohmann::ordered_json::parse(lines[2]);
   mistyped["time"] = 5;
   auto other = lines;

@@ -71,7 +71,7 @@ std::vector<keystore::FileRow> manifest(const keystore::Ledger& ledger) {
                                                     keystore::Table::kManifest));
 }
 
-// Rows of the table of patches whose key names the person, or that open and name it.
+// Rows of the table of patches that name the person.
 int living_patches(const keystore::Ledger& ledger, const Trace& trace) {
   const auto& parts = parts_of(ledger);
   const auto transaction = must(keystore::ReadTransaction::begin(parts.environment));

@@ -1,0 +1,54 @@
+// How deep a document from outside nests. The library reads JSON without recursion, but writes,
+// compares and copies values with it, and reads CBOR with it: an input of nothing but brackets
+// would end the process for want of stack.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/bytes.h"
+
+namespace fugo::keystore {
+
+// DepthLimit looks at a document's brackets, and stops at the first that is too deep.
+class DepthLimit : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  explicit DepthLimit(std::size_t most) : most_(most) {}
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return ++depth_ <= most_; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return leave(); }
+  bool start_array(std::size_t) override { return ++depth_ <= most_; }
+  bool end_array() override { return leave(); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override {
+    return false;
+  }
+
+ private:
+  bool leave() {
+    --depth_;
+    return true;
+  }
+  const std::size_t most_;
+  std::size_t depth_ = 0;
+};
+
+// nests_at_most is false also for what is no document of that form.
+[[nodiscard]] inline bool nests_at_most(std::string_view text, std::size_t most) {
+  DepthLimit limit(most);
+  return nlohmann::json::sax_parse(text, &limit);
+}
+[[nodiscard]] inline bool cbor_nests_at_most(ByteView encoded, std::size_t most) {
+  DepthLimit limit(most);
+  return nlohmann::json::sax_parse(encoded.begin(), encoded.end(), &limit,
+                                   nlohmann::json::input_format_t::cbor);
+}
+
+}  // namespace fugo::keystore

@@ -1,0 +1,37 @@
+// Secrets in every encoding that a careless program could leave them in, and the search for them.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "tests/daemon/site_fixture.h"
+
+namespace fugo::test {
+
+// Needle is a secret in one encoding.
+struct Needle {
+  std::string what, bytes;
+};
+
+// add_code and add_symbol add all encodings of a resident code and of a symbol.
+void add_code(const std::string& code, std::vector<Needle>& needles);
+void add_symbol(const Block& symbol, std::vector<Needle>& needles);
+
+// Symbols are the secret ones of some people, and what an agency is given for them.
+struct Symbols {
+  std::vector<Block> linkage, agency;
+};
+[[nodiscard]] Symbols symbols_of(const TestSite& site, const std::vector<std::uint64_t>& codes,
+                                 const std::string& agency);
+
+// find_needles looks at every file below a directory but `except`.
+[[nodiscard]] std::vector<std::string> find_needles(const std::filesystem::path& directory,
+                                                    const std::filesystem::path& except,
+                                                    const std::vector<Needle>& needles);
+
+// expect_findable shows that the search finds each needle in a haystack.
+void expect_findable(const std::vector<Needle>& needles);
+
+}  // namespace fugo::test

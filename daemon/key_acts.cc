@@ -25,16 +25,6 @@ std::vector<std::string> labels_of(const std::vector<KeyName>& names) {
   return labels;
 }
 
-KeyRow making_row(const KeyName& name) {
-  KeyRow row;
-  row.purpose = static_cast<std::uint8_t>(name.purpose);
-  row.algorithm = static_cast<std::uint8_t>(name.algorithm);
-  row.version = name.version;
-  row.state = KeyState::kMaking;
-  row.label = hsm::key_label(name);
-  return row;
-}
-
 // KeyCreator makes keys in three steps: their names are committed, the ceremony is held, what it
 // made is committed. Whoever dies in between leaves rows in state making, for the next one.
 class KeyCreator {
@@ -45,6 +35,8 @@ class KeyCreator {
   Result<CreatedKeys> create() {
     FUGO_ASSIGN(auto administration, KeyAdministration::open(settings_));
     FUGO_TRY(administration.check_can_make());
+    if (wanted_.past_unknown)
+      FUGO_TRY(skip_unknown(settings_, administration, wanted_.actor).map([](auto&&) {}));
     FUGO_TRY(check_next_are_new(settings_, administration));
     FUGO_TRY(begin(administration));
     auto made = administration.make(names_, package_name(), dead_);
@@ -66,8 +58,7 @@ class KeyCreator {
                 open_ledger(settings_, hsm::TokenRole::kIssuing, keystore::Access::kAppend));
     FUGO_ASSIGN(const auto registry, read_key_registry(*site.ledger));
     FUGO_ASSIGN(names_, next_keys(registry, wanted_.purposes));
-    for (const auto& row : registry.keys)
-      if (row.state == KeyState::kMaking) dead_.push_back(name_of(row));
+    FUGO_ASSIGN(dead_, own_remains(*site.ledger));
     const KeyAct act{"keys.create", labels_of(names_)};
     FUGO_ASSIGN(approval_, check_approvals(settings_, *site.ledger, act, wanted_.approval));
     FUGO_ASSIGN(const auto update, site.ledger->begin());

@@ -23,6 +23,8 @@ using Json = nlohmann::ordered_json;
 using keystore::KeyRow;
 using keystore::KeyState;
 
+constexpr std::uint64_t kPiece = 4096;  // entries that are looked at at once
+
 constexpr const char* kMeaning =
     "Every object with the label or the id of these keys was destroyed in each of these tokens; "
     "then all were searched for, and were absent. Whether a device has erased their bytes is not "
@@ -171,26 +173,49 @@ class KeyDestroyer {
   // check_shipped: a second site must know that the keys are out of use before they go. Whether it
   // was sent that is known here; whether it has applied it, people must have seen there.
   Status check_shipped(const keystore::Ledger& ledger) const {
-    FUGO_ASSIGN(const auto last, last_shipment(settings_.ledger_directory));
+    FUGO_ASSIGN(const auto last, sent_last(ledger));
     if (!last) return {};
     FUGO_ASSIGN(const auto state, ledger.state());
-    constexpr std::uint64_t kPiece = 4096;
     for (auto first = last->journal_entries; first < state.journal_entries; first += kPiece) {
       FUGO_ASSIGN(const auto piece, ledger.journal(first, kPiece));
       for (const auto& entry : piece)
         if (names_one(entry))
-          return fail(ErrorCode::kRefused,
-                      "a key was taken out of use after the last shipment to the second site, which "
-                      "cannot open what it has without it",
-                      fmt::format("journal entry {}", entry.sequence),
-                      "fugo ship, and fugo follow there");
+          return fail(
+              ErrorCode::kRefused,
+              "a key was taken out of use after the last shipment to the second site, which "
+              "cannot open what it has without it",
+              fmt::format("journal entry {}", entry.sequence), "fugo ship, and fugo follow there");
     }
     if (wanted_.second_site_has_it) return {};
     return fail(ErrorCode::kRefused,
                 fmt::format("the second site needs these keys until it has applied shipment {}",
                             last->number),
-                last->directory,
-                "when fugo status has told so there, give --second-site-has-it");
+                "shipments", "when fugo status has told so there, give --second-site-has-it");
+  }
+
+  // sent_last is what is remembered of the last shipment, or else the journal's entry of it: a
+  // ledger that was restored has only that.
+  Result<std::optional<LastShipment>> sent_last(const keystore::Ledger& ledger) const {
+    FUGO_ASSIGN(auto last, last_shipment(settings_.ledger_directory));
+    if (last) return last;
+    FUGO_ASSIGN(const auto state, ledger.state());
+    for (std::uint64_t end = state.journal_entries; end > 0;) {
+      const auto first = end > kPiece ? end - kPiece : 0;
+      FUGO_ASSIGN(const auto piece, ledger.journal(first, end - first));
+      for (auto entry = piece.rbegin(); entry != piece.rend(); ++entry) {
+        if (entry->act == "takeover") return last;  // by this site: the other one is no more
+        if (entry->act != "ship") continue;
+        const auto details = Json::parse(entry->details, nullptr, false);
+        last.emplace();
+        last->journal_entries = entry->sequence;
+        if (const auto number = details.find("number");
+            details.is_object() && number != details.end() && number->is_number_unsigned())
+          last->number = *number;
+        return last;
+      }
+      end = first;
+    }
+    return last;
   }
 
   // names_one tells whether an entry is about one of the keys, but for their destruction.
@@ -245,7 +270,6 @@ class KeyDestroyer {
     FUGO_ASSIGN(const auto ledger, site.ledger->state());
     FUGO_ASSIGN(const auto rows, site.ledger->key_rows());
     FUGO_ASSIGN(const auto key, signing_key(rows));
-    constexpr std::uint64_t kPiece = 4096;
     for (std::uint64_t end = ledger.journal_entries; end > 0;) {
       const auto first = end > kPiece ? end - kPiece : 0;
       FUGO_ASSIGN(const auto piece, site.ledger->journal(first, end - first));

@@ -83,13 +83,11 @@ Status remove_dead_package(const std::filesystem::path& path, const std::vector<
   return sync_directory(path.parent_path());
 }
 
-tl::unexpected<Error> unknown_keys(const std::string& where) {
-  return fail(
-      ErrorCode::kRefused,
-      "there are keys of the next version already, which the ledger does not know", where,
-      "the ledger was put back to an older state, or others use its tokens: take a newer "
-      "backup or the second site; if there is none, and nobody holds symbols of these keys, "
-      "remove them by the means of the HSM and move their package away");
+tl::unexpected<Error> unknown_keys(const std::string& which, const std::string& where) {
+  return fail(ErrorCode::kRefused, which + ", and the ledger does not know it", where,
+              "the ledger was put back to an older state, or others use its tokens: take a newer "
+              "backup or the second site; if there is none, fugo keys create --past-unknown makes "
+              "the versions after it");
 }
 
 // package_with is a recovery package in the folder that has one of the keys; empty: there is none.
@@ -100,8 +98,12 @@ Result<std::filesystem::path> package_with(const std::filesystem::path& director
        entry.increment(error)) {
     const auto name = entry->path().filename().string();
     if (name.rfind("recovery-package", 0) != 0 || entry->path().extension() != ".json") continue;
-    FUGO_ASSIGN(const auto package, hsm::read_recovery_package(entry->path()));
-    for (const auto& key : package.keys)
+    auto package = hsm::read_recovery_package(entry->path());
+    if (!package) {
+      package.error().hint += " (move it away if it is not of this site)";
+      return tl::unexpected<Error>(package.error());
+    }
+    for (const auto& key : package->keys)
       if (contains(names, key.name)) return entry->path();
   }
   if (error && error != std::errc::no_such_file_or_directory)
@@ -238,12 +240,15 @@ Status KeyAdministration::check_unknown(const std::vector<KeyName>& names) const
   for (const auto role : configured_roles(*settings_)) {
     FUGO_ASSIGN(const auto token, settings_->token(role));
     const auto absent = hsm::check_keys_absent(token, names);
-    if (!absent && absent.error().code == ErrorCode::kRefused) return unknown_keys(token.uri);
+    if (!absent && absent.error().code == ErrorCode::kRefused)
+      return unknown_keys(absent.error().what, token.uri);
     FUGO_TRY(absent);
   }
   hsm::finalize_all();
   FUGO_ASSIGN(const auto package, package_with(settings_->recovery.package_directory, names));
-  return package.empty() ? Status() : unknown_keys(package.string());
+  return package.empty()
+             ? Status()
+             : unknown_keys("one of its keys is of a version to come", package.string());
 }
 
 Result<MadeKeys> KeyAdministration::make(const std::vector<KeyName>& names, const std::string& name,

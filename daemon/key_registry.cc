@@ -184,6 +184,16 @@ Result<std::vector<hsm::KeyName>> next_keys(const KeyRegistry& registry,
   return names;
 }
 
+KeyRow making_row(const hsm::KeyName& name) {
+  KeyRow row;
+  row.purpose = static_cast<std::uint8_t>(name.purpose);
+  row.algorithm = static_cast<std::uint8_t>(name.algorithm);
+  row.version = name.version;
+  row.state = KeyState::kMaking;
+  row.label = hsm::key_label(name);
+  return row;
+}
+
 std::vector<KeyRow> pending_keys(const KeyRegistry& registry, KeyPurpose purpose) {
   std::map<std::uint16_t, std::vector<KeyRow>> versions;
   for (const auto& row : registry.keys)

@@ -45,6 +45,9 @@ struct KeyRegistry {
 [[nodiscard]] Result<std::vector<keystore::KeyRow>> pending_keys(const keystore::Ledger& ledger,
                                                                  hsm::KeyPurpose purpose);
 
+// making_row is how a key begins in the registry.
+[[nodiscard]] keystore::KeyRow making_row(const hsm::KeyName& name);
+
 // find_key_row finds a key by its label; kRefused when there is none.
 [[nodiscard]] Result<keystore::KeyRow> find_key_row(const KeyRegistry& registry,
                                                     const std::string& label);
@@ -55,6 +58,7 @@ struct KeyCreation {
   std::string package_name;  // recovery-package-NAME.json; empty: made of purposes and versions
   keystore::Actor actor;
   ApprovalFiles approval;
+  bool past_unknown = false;  // versions that the ledger does not know are passed over
 };
 
 // CreatedKeys is what it made: rows in state pending, as the registry has them.

@@ -41,14 +41,16 @@ Result<std::shared_ptr<Token>> Token::open(const TokenSettings& settings) {
     FUGO_TRY(token->start());
     return token;
   };
+  std::uint64_t epoch = module->epoch();
   auto opened = open_once();
-  // Not while others work with the module: their Tokens see to that.
-  if (module.use_count() != 1 || module->is_foreign()) return opened;
   for (const auto pause : kLookAgain) {
     if (!may_be_seen_later(opened, pause)) break;
     std::this_thread::sleep_for(pause);
-    FUGO_TRY(module->reinitialise(module->epoch(), settings.call_limit));
-    opened = open_once();
+    // Not while others work with the module: their Tokens see to that. Nothing if one has done it.
+    if (module.use_count() != 1 || module->is_foreign()) break;
+    const auto renewed = module->reinitialise(epoch, settings.call_limit);
+    epoch = module->epoch();
+    if (renewed) opened = open_once();  // else what opening said stays the reason
   }
   return opened;
 }

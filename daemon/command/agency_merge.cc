@@ -72,7 +72,7 @@ Result<Outcome> merge(Context& context, const MergeArguments& given) {
   };
   const auto report = run_merge(site, options, given.agencies);
   if (!report) {
-    context.applied = applied_since(before.commits, site);
+    context.applied = applied_since(before, site);
     return tl::unexpected<Error>(report.error());
   }
   return describe_merger(*report, given.agencies);

@@ -38,7 +38,7 @@ Result<Outcome> run(Context& context, const RequestArguments& given) {
   };
   const auto report = run_job(*site, options);
   if (!report) {
-    context.applied = applied_since(before.commits, *site);
+    context.applied = applied_since(before, *site);
     return tl::unexpected<Error>(report.error());
   }
   return describe_job(*report, false);

@@ -32,9 +32,14 @@ JobOptions job_options(const Settings& settings) {
   return options;
 }
 
-std::string applied_since(std::uint64_t before, engine::Site& site) {
+std::string applied_since(const keystore::LedgerState& before, engine::Site& site) {
   const auto state = site.ledger().state();
-  if (state && state->commits == before) return "nothing was applied";
+  const bool same =
+      state && state->next_job == before.next_job && state->open_job == before.open_job &&
+      state->next_segment == before.next_segment && state->deleted_people == before.deleted_people;
+  // A job that was begun before has its own row, which a commit may have changed.
+  if (state && (state->commits == before.commits || (same && before.open_job == 0)))
+    return "nothing was applied";
   return "what was committed stays; running it again goes on from there";
 }
 

@@ -25,9 +25,9 @@ class BulkProgress {
 // job_options puts the settings into a job's options.
 [[nodiscard]] JobOptions job_options(const Settings& settings);
 
-// applied_since says what a failed run left: whether anything was committed since the ledger had
-// had `before` commits.
-[[nodiscard]] std::string applied_since(std::uint64_t before, engine::Site& site);
+// applied_since says what a failed run left: whether a job was begun or anything of one committed
+// since the ledger had this state. That codes were looked up is journaled, and applies nothing.
+[[nodiscard]] std::string applied_since(const keystore::LedgerState& before, engine::Site& site);
 
 // JobFigures are a kind's own figures: names of the JSON form and of the text, and values.
 using JobFigures = std::vector<std::pair<const char*, std::uint64_t>>;

@@ -29,7 +29,7 @@ struct KeyArguments {
   std::string out, expires;
   std::string role;
   ApprovalFiles approval;
-  bool second_site_has_it = false;
+  bool second_site_has_it = false, past_unknown = false;
 };
 
 Result<std::vector<hsm::KeyPurpose>> read_purposes(const std::string& text) {
@@ -52,6 +52,7 @@ Result<Outcome> create(Context& context, const KeyArguments& given) {
   FUGO_ASSIGN(wanted.purposes, read_purposes(given.purposes));
   FUGO_ASSIGN(wanted.actor, context.actor());
   wanted.approval = given.approval;
+  wanted.past_unknown = given.past_unknown;
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto made, create_keys(settings, wanted, context.applied));
   Outcome outcome;
@@ -214,6 +215,8 @@ void add_key_changes(CLI::App& group, Context& context) {
   auto* making = offer(group, context, given, "create",
                        "Make the next version of keys in all tokens, pending", create);
   add_purpose(*making, given);
+  making->add_flag("--past-unknown", given->past_unknown,
+                   "Pass over versions that are in a token and not in the registry");
   add_approvals(*making, given);
   offer(group, context, given, "retire", "Take a key out of use that nothing depends on", retire)
       ->add_option("LABEL", given->labels, "Label of the key")

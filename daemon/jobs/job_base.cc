@@ -27,6 +27,10 @@ Result<JobReport> Job::run() {
   meter_.begin(job_.blocks);
   if (known_ && known_->state == JobState::kDone) return repeat();
   if (!known_ || known_->state == JobState::kHeld) {
+    if (!options_.hold) {  // before codes are looked up: a refusal behind that would tell of them
+      FUGO_ASSIGN(const auto state, site_.ledger().state());
+      FUGO_TRY(settle_other_job(site_, options_, state, options_.request.string()));
+    }
     FUGO_TRY(foresee());
     FUGO_ASSIGN(const bool goes_on, approved());
     if (!goes_on) return report();
@@ -64,7 +68,7 @@ Status Job::look(const std::filesystem::path& temporary_directory) {
   rules_.reasons = options_.delete_reasons;
   rules_.check_digits = pinned ? known_->check_digits : options_.check_digits;
   FUGO_TRY(choose_request_key());
-  FUGO_TRY(choose_quota(pinned));
+  FUGO_TRY(choose_quota());
   const auto keys = site_.ledger().keys();
   SurveyOptions options;
   options.rules = rules_;
@@ -127,9 +131,10 @@ Status Job::choose_request_key() {
   return {};
 }
 
-// What a request may have is settled when it starts: the same rows are beyond it ever after.
-Status Job::choose_quota(bool pinned) {
-  if (pinned) {
+// What a request may have is settled when it starts or is held: the same rows are beyond it ever
+// after.
+Status Job::choose_quota() {
+  if (known_) {
     allowed_.rows = known_->row_quota;
     return {};
   }
@@ -139,8 +144,10 @@ Status Job::choose_quota(bool pinned) {
   return {};
 }
 
-// take_quota takes the request's rows off the day's quota, in the transaction that starts it.
+// take_quota takes the request's rows off the day's quota, in the transaction that starts or holds
+// it; of a held one they were taken.
 Status Job::take_quota(keystore::LedgerState& state) const {
+  if (known_) return {};
   FUGO_ASSIGN(const auto allowed, row_allowance(options_.quota, state, unix_now()));
   const std::uint64_t rows = std::min(job_.rows, allowed_.rows);
   if (std::min(job_.rows, allowed.rows) < rows)

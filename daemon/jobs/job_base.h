@@ -101,8 +101,9 @@ class Job {
   [[nodiscard]] Status foresee();
   [[nodiscard]] Result<bool> approved();
   [[nodiscard]] Status hold(const std::string& reasons);
+  [[nodiscard]] Status note_look(const std::string& reasons);
   [[nodiscard]] Status choose_request_key();
-  [[nodiscard]] Status choose_quota(bool pinned);
+  [[nodiscard]] Status choose_quota();
   [[nodiscard]] Status take_quota(keystore::LedgerState& state) const;
   [[nodiscard]] Status start();
   [[nodiscard]] Status take_up();
@@ -116,6 +117,7 @@ class Job {
   std::optional<keystore::JobRow> known_;  // this id's job, if it came before
   RowAllowance allowed_;
   bool checking_ = false;  // nothing is applied
+  bool looked_ = false;    // codes were put to the HSM before anything was committed
   SecretBytes<32> request_key_;        // of request_hmac
   std::uint64_t rejects_of_file_ = 0;  // without those that the ledger finds
   std::uint64_t of_ledger_ = 0;        // those, if they were looked for before the work

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "daemon/jobs/job_base.h"
+#include "daemon/jobs/job_control.h"
 
 namespace fugo::daemon {
 
@@ -22,9 +23,10 @@ Status Job::show_rejects() {
 // Whether a code is known is what a check answers: it is in the journal, and off the day's quota of
 // checks, before the first code is put to the HSM.
 Status Job::begin_check() {
+  FUGO_TRY(look_at_orders(site_, job_));  // a freeze stops whatever asks the HSM about codes
   FUGO_ASSIGN(const auto update, site_.ledger().begin());
   const std::uint64_t rows = std::min(job_.rows, allowed_.rows);
-  if (!known_ || known_->state == JobState::kHeld) {  // else it is a repeat, of known content
+  if (!known_) {  // else its content is known, and was looked up before
     FUGO_ASSIGN(const auto allowed, check_allowance(options_.quota, update->state(), unix_now()));
     if (std::min(job_.rows, allowed.rows) < rows)
       return fail(ErrorCode::kRefused, "another request took of the day's quota meanwhile",
@@ -64,10 +66,14 @@ Result<JobReport> Job::check() {
   report_.repeated = known_ && known_->state != JobState::kHeld;
   report_.unfinished =
       known_ && (known_->state == JobState::kRunning || known_->state == JobState::kAnswering);
-  FUGO_TRY(find_rejects([this](const Reject& reject) {
+  const auto found = find_rejects([this](const Reject& reject) {
     ++of_ledger_;
     return survey_.rejects.add(reject);
-  }));
+  });
+  if (!found) {
+    (void)end_check();  // what was evaluated till then
+    return tl::unexpected<Error>(found.error());
+  }
   FUGO_TRY(show_rejects());
   FUGO_ASSIGN(const auto state, site_.ledger().state());
   if (state.open_job != 0 && !(known_ && known_->number == state.open_job)) {

@@ -30,6 +30,7 @@ Status Job::foresee() {
     return {};
   }));
   job_.count_existing = 0;  // a deletion counts here whom it would delete: nobody is yet
+  looked_ = true;
   return {};
 }
 
@@ -58,10 +59,34 @@ Result<bool> Job::approved() {
   }
   job_.hold_reason = reasons;
   if (missing == nullptr) return true;
-  if (!options_.hold)
+  if (!options_.hold) {
+    FUGO_TRY(note_look(reasons));
     return fail(ErrorCode::kRefused, missing->what, options_.request.string(), missing->hint);
+  }
   FUGO_TRY(hold(reasons));
   return false;
+}
+
+// A refusal for what the ledger knows tells how many codes are known: it is in the journal, metered
+// and off the day's quota before it is told.
+Status Job::note_look(const std::string& reasons) {
+  if (!looked_) return {};
+  job_.blocks = meter_.blocks();
+  job_.row_quota = allowed_.rows;
+  FUGO_ASSIGN(const std::size_t ways, ways_of(site_.ledger()));
+  FUGO_ASSIGN(const auto update, site_.ledger().begin());
+  FUGO_TRY(take_quota(update->state()));
+  keystore::add_growth(known_ ? known_->blocks : keystore::KeyBlocks(), job_.blocks,
+                       update->state().blocks);
+  nlohmann::json details = {{"request", job_.id},
+                            {"rows", job_.rows},
+                            {"rows_rejected", rejects_foreseen()},
+                            {"reason", reasons}};
+  name_sender(details);
+  note_blocks(job_, ways, update->state(), details);
+  FUGO_TRY(update->append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".look",
+                                  details.dump()));
+  return update->commit();
 }
 
 Status Job::hold(const std::string& reasons) {
@@ -74,6 +99,7 @@ Status Job::hold(const std::string& reasons) {
   job_.state = JobState::kHeld;
   job_.count_rejected = rejects_foreseen();
   FUGO_ASSIGN(const auto update, site_.ledger().begin());
+  FUGO_TRY(take_quota(update->state()));
   job_.approved_by.clear();  // what was approved was less
   FUGO_ASSIGN(job_.number, update->put_job(job_));
   nlohmann::json details = {{"request", job_.id}, {"rows", job_.rows}, {"reason", reasons}};

@@ -19,9 +19,10 @@ using Entries = std::map<std::uint64_t, keystore::JournalEntry>;
 constexpr std::array<std::string_view, 4> kKinds = {"issue", "change", "delete", "merge"};
 
 // Acts that leave nothing to be done again.
-constexpr std::array<std::string_view, 9> kNothingToDo = {
-    "takeover", "restore",  "ship",       "backup",      "backup.start",
-    "link",     "link.use", "outbox.ack", "clock.accept"};
+constexpr std::array<std::string_view, 14> kNothingToDo = {
+    "takeover",   "restore",    "ship",        "backup",       "backup.start",
+    "link",       "link.use",   "outbox.ack",  "clock.accept", "check.start",
+    "check.done", "issue.look", "change.look", "delete.look"};
 
 // files_of lists the files that were named, and those in folders, in order of their names.
 Result<std::vector<fs::path>> files_of(const std::vector<fs::path>& given) {

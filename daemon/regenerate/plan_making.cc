@@ -45,7 +45,11 @@ Result<std::optional<BrokenPlan>> find_broken(const Settings& settings, std::str
   BrokenPlan broken;
   FUGO_ASSIGN(broken.run, engine::find_run(*opened.ledger, id));
   if (broken.run.state != keystore::RunState::kPlanning) return std::optional<BrokenPlan>();
-  FUGO_ASSIGN(broken.left, unregistered_keys(*opened.ledger, broken.run));
+  // What another ceremony of the same names made is not removed.
+  FUGO_ASSIGN(const bool ours, begun_here(*opened.ledger, broken.run));
+  if (ours) {
+    FUGO_ASSIGN(broken.left, unregistered_keys(*opened.ledger, broken.run));
+  }
   return std::optional(std::move(broken));
 }
 
@@ -57,7 +61,6 @@ Result<std::optional<RunRow>> take_back_broken_plan(const Settings& settings,
                                                     const keystore::Actor& actor) {
   FUGO_ASSIGN(const auto broken, find_broken(settings, id));
   if (!broken) return std::optional<RunRow>();
-  FUGO_TRY(check_next_are_new(settings, administration));
   FUGO_TRY(administration.take_back(broken->left, broken->run.id));
   FUGO_ASSIGN(const auto opened,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend));

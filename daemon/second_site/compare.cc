@@ -15,8 +15,9 @@ constexpr std::size_t kMostNoteBytes = 64U << 10U;
 constexpr std::size_t kMostSince = 1000;
 
 // Acts that leave people, issuances, agencies, keys and jobs as they are.
-constexpr std::array<std::string_view, 7> kHarmless = {"takeover",     "restore",  "ship", "backup",
-                                                       "backup.start", "link.use", "link"};
+constexpr std::array<std::string_view, 12> kHarmless = {
+    "takeover", "restore",     "ship",       "backup",     "backup.start", "link.use",
+    "link",     "check.start", "check.done", "issue.look", "change.look",  "delete.look"};
 
 bool is_harmless(const std::string& act) {
   return std::find(kHarmless.begin(), kHarmless.end(), act) != kHarmless.end();

@@ -50,8 +50,8 @@ TEST(KeysRecoverCrash, ItGoesOnOrSaysToBeginWithANewToken) {
     } else {
       // What is there is left alone: the message says what to do, and that helps.
       ++began_anew;
-      EXPECT_THAT(again.err, ::testing::AnyOf(HasSubstr("initialise the token anew"),
-                                              HasSubstr("CKR_")))
+      EXPECT_THAT(again.err,
+                  ::testing::AnyOf(HasSubstr("initialise the token anew"), HasSubstr("CKR_")))
           << step << again.err;
       make_token(token, "fugo-linking");
       again = site.run(words);

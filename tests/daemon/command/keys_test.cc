@@ -250,10 +250,17 @@ TEST(Keys, WhatALaterLedgerMadeIsNotTouchedByOneThatWasPutBack) {
     words.insert(words.end(), command.begin(), command.end());
     const auto refused = run_fugo(words);
     EXPECT_EQ(refused.exit_code, 1) << command[0] << " " << command[1] << refused.out;
-    EXPECT_THAT(refused.err, HasSubstr("which the ledger does not know"));
+    EXPECT_THAT(refused.err, HasSubstr("the ledger does not know it"));
   }
   EXPECT_EQ(read_file(package), sealed);
   EXPECT_EQ(run_fugo({"--config", config, "verify"}).exit_code, 0) << "nothing was begun";
+  // The way on: the version after it.
+  const auto past = run_fugo(
+      {"--config", config, "--json", "keys", "create", "--purpose", "linkage", "--past-unknown"});
+  ASSERT_EQ(past.exit_code, 0) << past.err;
+  EXPECT_EQ(past.json()["keys"][0]["label"], "fugo-linkage-aes256-v3");
+  EXPECT_EQ(run_fugo({"--config", config, "verify"}).exit_code, 0);
+  EXPECT_EQ(read_file(package), sealed);
   const auto sound = site.run({"verify"});  // of the ledger that has them
   EXPECT_EQ(sound.exit_code, 0) << sound.err;
 }

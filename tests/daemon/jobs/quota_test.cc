@@ -95,6 +95,34 @@ TEST(Quota, ChecksOfADayAreBoundedAndJournaled) {
   EXPECT_EQ(site.run({"verify"}).exit_code, 0);
 }
 
+// A refusal that depends on what is known tells of it: never unseen, never for nothing.
+TEST(Quota, ARefusalThatLookedCodesUpIsJournaledAndPaidFor) {
+  const Limited limited("rows_per_day = 150");
+  const auto& site = limited.site();
+  ASSERT_EQ(limited.issue("J1", 0, 3).exit_code, 0);
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (std::size_t i = 0; i < 100; ++i) {
+    std::string wrong = resident_code(i);
+    wrong.back() = wrong.back() == '9' ? '0' : static_cast<char>(wrong.back() + 1);
+    rows.emplace_back(wrong, "clerical_error");
+  }
+  rows.emplace_back(resident_code(1), "clerical_error");
+  const auto refused = run_kind(site, "D1", "delete", kind_text("D1", "delete", rows));
+  EXPECT_EQ(refused.exit_code, 1) << refused.out;
+  EXPECT_NE(refused.err.find("nothing was applied"), std::string::npos) << refused.err;
+  const auto entries = site.run({"--json", "journal", "show"}).json()["entries"];
+  const Json last = entries.back();
+  EXPECT_EQ(last["act"], "delete.look");
+  EXPECT_EQ(last["details"]["request"], "D1");
+  EXPECT_EQ(last["details"]["rows"], 101);
+  EXPECT_GE(last["details"]["blocks"]["linkage-v1"].get<int>(), 2);
+  // 46 rows of the day are left.
+  const auto over = limited.issue("J2", 200, 50);
+  EXPECT_EQ(over.exit_code, 3) << over.err;
+  EXPECT_NE(limited.rejects("J2").find("quota_exceeded"), std::string::npos);
+  EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+}
+
 TEST(Quota, IsFullAgainOnTheNextDay) {
   keystore::LedgerState state;
   const daemon::RequestQuota quota{10, 12, "Asia/Tokyo"};

@@ -31,6 +31,9 @@ TEST(KeyDestruction, WaitsForTheSecondSite) {
   EXPECT_EQ(unseen.exit_code, 1);
   EXPECT_THAT(unseen.err, HasSubstr("until it has applied shipment 2"));
   ASSERT_EQ(sites.follow().exit_code, 0);
+  // What is remembered of shipments is lost: the journal has them.
+  std::filesystem::remove(first.directory() / "ledger/shipments/last.json");
+  EXPECT_EQ(first.run(destroy).exit_code, 1);
   const auto done = first.run(has_it);
   EXPECT_EQ(done.exit_code, 0) << done.err;
   // What the second site has opens all the same.

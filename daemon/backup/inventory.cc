@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "keystore/bulk_files.h"
+#include "keystore/json_depth.h"
 
 namespace fugo::daemon {
 namespace {
@@ -139,7 +140,8 @@ Result<Inventory> inventory_from(const Json& document, const std::filesystem::pa
 }
 
 Result<Inventory> parse_inventory(const std::string& text, const std::filesystem::path& file) {
-  const Json document = Json::parse(text, nullptr, false);
+  constexpr std::size_t kDepth = 8;
+  const Json document = keystore::nests_at_most(text, kDepth) ? Json::parse(text) : Json();
   if (!document.is_object())
     return fail(ErrorCode::kDamaged, "is not the inventory of a backup", file.string(), kHint);
   const auto version = document.find("fugo_backup");

@@ -30,7 +30,7 @@ Result<std::array<std::uint8_t, 32>> read_hash(const Json& value, const std::str
 Json entry_document(const keystore::JournalEntry& entry) {
   // An object where that gives the same bytes back, since the hash is over these.
   Json details = entry.details;
-  if (keystore::nests_at_most(entry.details, kDepth)) {
+  if (keystore::nests_at_most(entry.details, kDepth, 0)) {
     Json object = Json::parse(entry.details, nullptr, false);
     if (object.is_object() && object.dump() == entry.details) details = std::move(object);
   }
@@ -50,7 +50,7 @@ Result<keystore::JournalEntry> parse_entry_line(const std::string& line, const s
   const auto changed = [&] {
     return fail(ErrorCode::kDamaged, "was changed: its hash is not that of its content", where);
   };
-  if (!keystore::nests_at_most(line, kDepth + 1))
+  if (!keystore::nests_at_most(line, kDepth + 1, 1))  // details may have any numbers
     return fail(ErrorCode::kDamaged, "is no entry of a journal", where);
   const Json document = Json::parse(line, nullptr, false);
   keystore::JournalEntry entry;

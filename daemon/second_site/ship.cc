@@ -18,6 +18,7 @@
 #include "daemon/site_access.h"
 #include "daemon/standby_access.h"
 #include "daemon/statement.h"
+#include "keystore/json_depth.h"
 #include "keystore/standby.h"
 #include "keystore/writer_lock.h"
 
@@ -62,7 +63,8 @@ Result<std::optional<LastShipment>> recall(const fs::path& file) {
   std::error_code ignored;
   if (!fs::exists(file, ignored)) return std::optional<LastShipment>();
   FUGO_ASSIGN(const auto text, read_small(file, kMostInventoryBytes));
-  const Json document = Json::parse(text, nullptr, false);
+  constexpr std::size_t kDepth = 8;
+  const Json document = keystore::nests_at_most(text, kDepth) ? Json::parse(text) : Json();
   try {
     if (document.is_object() && document.at("fugo_shipped") == kVersion)
       return std::optional(parse(document));

@@ -11,6 +11,7 @@
 #include "daemon/custodian_key.h"
 #include "daemon/journal/signature.h"
 #include "daemon/site_access.h"
+#include "keystore/json_depth.h"
 
 namespace fugo::daemon {
 namespace {
@@ -36,7 +37,8 @@ std::uint64_t number_of(const std::string& name) {
 }
 
 Result<Shipment> parse(const std::string& text, const fs::path& file) {
-  const Json document = Json::parse(text, nullptr, false);
+  constexpr std::size_t kDepth = 8;
+  const Json document = keystore::nests_at_most(text, kDepth) ? Json::parse(text) : Json();
   if (!document.is_object()) return damaged("is not the inventory of a shipment", file);
   Shipment shipment;
   try {

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "keystore/json_depth.h"
 #include "keystore/standby.h"
 
 namespace fugo::daemon {
@@ -60,7 +61,8 @@ Result<std::optional<StandbyMark>> read_mark(const std::filesystem::path& ledger
   if (!keystore::stands_by(ledger)) return std::optional<StandbyMark>();
   const auto file = ledger / keystore::kStandbyMark;
   FUGO_ASSIGN(const auto text, read_small(file, kMostBytes));
-  const Json document = Json::parse(text, nullptr, false);
+  constexpr std::size_t kDepth = 8;
+  const Json document = keystore::nests_at_most(text, kDepth) ? Json::parse(text) : Json();
   try {
     if (document.is_object() && document.at("fugo_standby") == kVersion)
       return std::optional(parse(document));

@@ -182,17 +182,34 @@ std::string to_json(const ServiceStatus& status) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+namespace {
+
+tl::unexpected<Error> not_a_status(const std::filesystem::path& file) {
+  return fail(ErrorCode::kIo, "is not a status of fugod", file.string(),
+              "check that this is the file you mean");
+}
+
+}  // namespace
+
 Result<ServiceStatus> from_json(const std::string& text,
                                 const std::filesystem::path& path_for_error) {
   try {
-    const auto json = Json::parse(text);
+    // The library makes an integer of any number, which is not defined for one that is too large.
+    std::string key;
+    bool right = true;
+    const auto json = Json::parse(text, [&](int, Json::parse_event_t event, Json& value) {
+      if (event == Json::parse_event_t::key) key = value.get<std::string>();
+      const bool rate = key == "rows_per_second" || key == "seconds_left";
+      right = right && (rate || event != Json::parse_event_t::value || !value.is_number_float());
+      return true;
+    });
+    if (!right) return not_a_status(path_for_error);
     if (json.at("version") == kVersion) return status_from(json);
     return fail(ErrorCode::kIo, "the status was written by another version of fugod",
                 path_for_error.string(), "use the command of the same version");
   } catch (const nlohmann::json::exception&) {
     // What the library says quotes the content, which is not ours to repeat.
-    return fail(ErrorCode::kIo, "is not a status of fugod", path_for_error.string(),
-                "check that this is the file you mean");
+    return not_a_status(path_for_error);
   }
 }
 

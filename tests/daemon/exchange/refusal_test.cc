@@ -152,6 +152,11 @@ TEST_F(Refusals, OfMuchBesideTheContent) {
   const std::string with_fat = std::string(ExchangeSite::kSign) + " -certfile fat.pem";
   for (const char* form : {"", "-stream "})
     expect_refused(site_.seal("inside", kText, form + with_fat), "what is inside has");
+  // Certificates where the content would be are none.
+  expect_refused(
+      site_.seal("detached", kText,
+                 "-binary -md sha256 -signer jlis.pem -inkey jlis.key -certfile fat.pem"),
+      "what is inside has");
   // As much in the content is taken, in both forms.
   std::string large = kText;
   large.append(std::size_t{200} << 10U, '\n');

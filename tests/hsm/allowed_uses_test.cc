@@ -77,6 +77,9 @@ std::vector<std::string> begun(Session& session, const KeyName& name) {
 
 std::vector<std::string> wanted(const KeyName& name, std::string_view uses) {
   std::vector<std::string> words;
+  // Where the token refuses CKM_AES_ECB, CKM_AES_CMAC stands for both directions of it.
+  if (device() == Device::kWithoutEcb && uses.starts_with('E'))
+    return {"sign " + std::to_string(CKM_AES_CMAC)};
   const auto sign = name.algorithm == KeyAlgorithm::kEcP256 ? CKM_ECDSA : CKM_SHA256_HMAC;
   for (const char use : uses) {
     if (use == 'E') words.push_back("encrypt " + std::to_string(CKM_AES_ECB));

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <ctime>
 #include <map>
 #include <set>
 #include <string_view>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/custodian_key.h"
+#include "daemon/time_text.h"
 
 namespace fugo::daemon {
 namespace {
@@ -199,32 +199,6 @@ Result<std::string> approval_request(const keystore::Ledger& ledger, const KeyAc
   return text_of(request);
 }
 
-Result<std::int64_t> parse_time(const std::string& text) {
-  const auto bad = [&] {
-    return fail(ErrorCode::kUsage, "is not an RFC 3339 time", text,
-                "such as 2026-11-28T09:00:00+09:00");
-  };
-  // strptime takes blanks, and numbers with fewer digits.
-  constexpr std::string_view kForm = "dddd-dd-ddTdd:dd:dd";
-  if (text.size() < kForm.size() || text.find('\0') != std::string::npos) return bad();
-  for (std::size_t i = 0; i < kForm.size(); ++i)
-    if (kForm[i] == 'd' ? (text[i] < '0' || text[i] > '9') : text[i] != kForm[i]) return bad();
-  std::tm parts{};
-  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest == nullptr) return bad();
-  std::int64_t seconds = ::timegm(&parts);
-  const std::string zone = rest;
-  if (zone == "Z") return seconds;
-  int hours = 0, minutes = 0;
-  const bool good = zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':' &&
-                    std::from_chars(&zone[1], &zone[3], hours).ptr == &zone[3] &&
-                    std::from_chars(&zone[4], &zone[5] + 1, minutes).ptr == &zone[5] + 1 &&
-                    hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60;
-  if (!good) return bad();
-  const std::int64_t offset = 60 * (60 * std::int64_t{hours} + minutes);
-  return zone[0] == '+' ? seconds - offset : seconds + offset;
-}
-
 Result<nlohmann::ordered_json> check_approvals(const Settings& settings,
                                                const keystore::Ledger& ledger, const KeyAct& act,
                                                const ApprovalFiles& files) {
@@ -236,8 +210,8 @@ Result<nlohmann::ordered_json> check_approvals(const Settings& settings,
   }
   if (files.request.empty())
     return refused("two custodians must approve this", "--request",
-                   "write what they sign with fugo keys request, then give --request and two "
-                   "--approval");
+                   "write what they sign (fugo keys request, fugo takeover --write-request), then "
+                   "give --request and two --approval");
   FUGO_ASSIGN(const auto text, read_small(files.request, kMaxRequestBytes));
   FUGO_ASSIGN(const auto request, parse(text, files.request));
   const auto wanted = request_for(ledger, act);

@@ -1,4 +1,5 @@
-// Custodians' approvals: two people agree, with keys of their own, that keys are made or destroyed.
+// Custodians' approvals: two people agree, with keys of their own, that keys are made or destroyed,
+// or that a second site takes over.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ namespace fugo::daemon {
 
 // KeyAct is what is approved.
 struct KeyAct {
-  std::string act;                // "keys.create" or "keys.destroy"
-  std::vector<std::string> keys;  // see created_key and destroyed_key
+  std::string act;                // "keys.create", "keys.destroy", "keys.recover" or "takeover"
+  std::vector<std::string> keys;  // see created_key and destroyed_key; none for a takeover
 };
 [[nodiscard]] std::string created_key(const std::string& label);
 [[nodiscard]] std::string destroyed_key(const keystore::KeyRow& row);
@@ -31,9 +32,6 @@ struct ApprovalFiles {
 // journal's head as it is now, and to a time after which it is void. Format: docs/spec/keys.md.
 [[nodiscard]] Result<std::string> approval_request(const keystore::Ledger& ledger,
                                                    const KeyAct& act, std::int64_t expires);
-
-// parse_time reads an RFC 3339 time; kUsage.
-[[nodiscard]] Result<std::int64_t> parse_time(const std::string& text);
 
 // check_approvals gives what the journal entry of the act must have: the request's SHA-256
 // ("request") and the two custodians' names ("custodians"). An empty object when no custodians are

@@ -76,6 +76,8 @@ struct Settings {
   LockMemory lock_memory = LockMemory::kPreferred;
 
   std::filesystem::path ledger_directory;
+  // Folders that every entry of the journal is copied to: daemon/journal/live_copy.h.
+  std::vector<std::filesystem::path> journal_copies;
 
   std::filesystem::path module;
   std::size_t max_bytes_per_call = 256 * 1024;

@@ -56,6 +56,22 @@ std::string set_reasons(const toml::node& node, Settings& settings) {
   return {};
 }
 
+std::string set_copies(const toml::node& node, Settings& settings) {
+  const auto* list = node.as_array();
+  if (list == nullptr) return "must be a list of paths, such as [\"/mnt/audit/journal\"]";
+  auto& copies = settings.journal_copies;
+  for (const auto& item : *list) {
+    const auto path = item.value_exact<std::string>();
+    if (!path || path->empty()) return "must hold paths in quotation marks";
+    auto folder = (settings.file.parent_path() / *path / "").lexically_normal().parent_path();
+    // One folder twice would wait for its own lock.
+    if (std::find(copies.begin(), copies.end(), folder) != copies.end())
+      return "names a folder twice";
+    copies.push_back(std::move(folder));
+  }
+  return {};
+}
+
 std::string set_lock(const toml::node& node, Settings& settings) {
   const auto value = node.value_exact<std::string>();
   if (!value || (*value != "preferred" && *value != "required"))
@@ -292,6 +308,7 @@ std::vector<ConfigRule> make_rules() {
        number_into<std::uint16_t>([](Settings& s) -> std::uint16_t& { return s.metrics.port; }, 0,
                                   65535)},
       {"delete", "reasons", false, set_reasons},
+      {"journal", "copies", false, set_copies},
   };
   add_token_rules<&Settings::issuing>(rules, "hsm.issuing");
   add_token_rules<&Settings::linking>(rules, "hsm.linking");
@@ -327,6 +344,7 @@ std::span<const ConfigSection> config_sections() {
                                     {"hsm.issuing", false},
                                     {"hsm.linking", false},
                                     {"hsm.standby", false},
+                                    {"journal", false},
                                     {"recovery", false},
                                     {"custodians", false, set_custodian},
                                     {"roles", false, set_role},

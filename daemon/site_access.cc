@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "daemon/journal/live_copy.h"
 #include "daemon/site_setup.h"
 #include "daemon/standby_access.h"
 #include "engine/methods.h"
@@ -40,6 +41,12 @@ Result<SecretBytes<32>> data_key_of(hsm::Token& token, const keystore::LedgerHea
   return token.unwrap_data_key(wrap_key, header.wrapped_data_key);
 }
 
+// copy_acts: what is committed through this ledger goes to every copy of the journal.
+Status copy_acts(const Settings& settings, keystore::Ledger& ledger) {
+  if (settings.journal_copies.empty()) return {};
+  return keystore::keep_copies(ledger, std::make_shared<LiveCopies>(settings.journal_copies));
+}
+
 // open_by opens with the data key that the header holds. A regeneration may give the ledger a new
 // one between the look at the header and the opening: then it is tried with that.
 Result<OpenLedger> open_by(const Settings& settings, hsm::TokenRole role, const OpenByKey& open) {
@@ -57,6 +64,7 @@ Result<OpenLedger> open_by(const Settings& settings, hsm::TokenRole role, const 
     }();
     if (ledger) {
       opened.ledger = std::move(*ledger);
+      FUGO_TRY(copy_acts(settings, *opened.ledger));
       return opened;
     }
     FUGO_ASSIGN(auto now, keystore::Ledger::read_header(settings.ledger_directory));
@@ -146,6 +154,7 @@ Result<std::unique_ptr<engine::Site>> open_site(const Settings& settings, hsm::T
   FUGO_ASSIGN(auto site, engine::Site::open(wanted, access));
   FUGO_TRY(check_token_for(settings, site->token()));
   FUGO_TRY(check_methods(settings, *site));
+  FUGO_TRY(copy_acts(settings, site->ledger()));
   return site;
 }
 

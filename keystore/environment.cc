@@ -331,6 +331,16 @@ Status WriteTransaction::grow_ahead(std::uint64_t ahead, std::uint64_t times) {
   return {};
 }
 
+std::shared_ptr<JournalCopier> Environment::copier() const {
+  const std::lock_guard lock(copier_mutex_);
+  return copier_;
+}
+
+void Environment::set_copier(std::shared_ptr<JournalCopier> copier) {
+  const std::lock_guard lock(copier_mutex_);
+  copier_ = std::move(copier);
+}
+
 Status WriteTransaction::make_room_for_all() { return grow_ahead(kAhead, 4); }
 
 // Before the lock is given up: afterwards another thread may have written its name there.

@@ -17,6 +17,8 @@
 
 namespace fugo::keystore {
 
+class JournalCopier;
+
 // kMapBytes is the address space set aside for data.mdb: not memory, and not disk.
 inline constexpr std::size_t kMapBytes = std::size_t{16} << 30U;
 inline constexpr unsigned kMaxReaders = 1024;
@@ -61,6 +63,9 @@ class Environment {
   // leaves readers with the commit before as long as any other process has the file open. For
   // whoever acts upon what is NOT in the database. Waits for a writer; not from within a write.
   [[nodiscard]] Status settle();
+  // copier keeps copies of the journal outside: see journal_copier.h. Null: there are none.
+  [[nodiscard]] std::shared_ptr<JournalCopier> copier() const;
+  void set_copier(std::shared_ptr<JournalCopier> copier);
 
  private:
   friend class ReadTransaction;
@@ -83,6 +88,8 @@ class Environment {
   CommitTimes commit_times_;
   mutable std::atomic<std::uint64_t> given_{0};  // the newest transaction that a reader was given
   std::optional<Error> failure_;  // of the first commit that failed; guarded by failure_mutex_
+  mutable std::mutex copier_mutex_;
+  std::shared_ptr<JournalCopier> copier_;  // guarded by copier_mutex_
 };
 
 // Transaction reads; its views of values are good until it ends. Belongs to one thread at a time.

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "keystore/clock.h"
 #include "keystore/key_blocks.h"
+#include "keystore/ledger_impl.h"
 #include "keystore/reseal.h"
 #include "keystore/steps.h"
 
@@ -40,10 +41,13 @@ bool still_to_do(JobState state) {
 
 Result<std::unique_ptr<SmallRowUpdate>> SmallRowUpdate::begin(
     std::shared_ptr<Environment> environment, std::shared_ptr<const Sealer> sealer) {
+  auto copier = environment->copier();
   FUGO_ASSIGN(auto transaction, begin_writing(std::move(environment), *sealer));
   std::unique_ptr<SmallRowUpdate> made(
       new SmallRowUpdate(std::move(transaction), std::move(sealer)));
   FUGO_ASSIGN(made->state_, read_state(*made->transaction_, *made->sealer_));
+  made->copier_ = std::move(copier);
+  made->head_before_ = made->state_.journal_head;
   return made;
 }
 
@@ -283,6 +287,7 @@ Status SmallRowUpdate::append_entry(JournalEntry entry) {
   ++state_.journal_entries;
   state_.journal_head = entry.hash;
   state_.journal_time = entry.time;
+  if (copier_) added_.push_back(std::move(entry));
   return {};
 }
 
@@ -350,12 +355,34 @@ Status SmallRowUpdate::erase_patches(PersonId id) {
   return {};
 }
 
+Result<std::unique_ptr<JournalCopier::Ready>> SmallRowUpdate::prepare_copies() const {
+  if (!copier_ || added_.empty()) return std::unique_ptr<JournalCopier::Ready>();
+  const auto read = [&](std::uint64_t sequence) -> Result<JournalEntry> {
+    FUGO_ASSIGN(auto entry, get_row<JournalEntry>(*transaction_, *sealer_,
+                                                  RowKey(Table::kJournal).with(sequence)));
+    if (entry) return std::move(*entry);
+    return fail(ErrorCode::kDamaged, fmt::format("entry {} is missing", sequence),
+                "ledger, table journal");
+  };
+  return copier_->prepare({state_.journal_entries - added_.size(), head_before_, read, added_});
+}
+
 Status SmallRowUpdate::commit() {
   if (committed_) return {};
+  FUGO_ASSIGN(const auto copies, prepare_copies());
   ++state_.commits;
   FUGO_TRY(writer_.write_state());
   FUGO_TRY(transaction_->commit());
   committed_ = true;
+  if (copies) copies->write();
+  return {};
+}
+
+Status keep_copies(Ledger& ledger, std::shared_ptr<JournalCopier> copier) {
+  auto* implementation = dynamic_cast<LedgerImpl*>(&ledger);
+  if (implementation == nullptr)
+    return fail(ErrorCode::kInternal, "another kind of ledger", "keep_copies");
+  implementation->parts().environment->set_copier(std::move(copier));
   return {};
 }
 

@@ -7,7 +7,9 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "keystore/journal_copier.h"
 #include "keystore/ledger.h"
 #include "keystore/tables.h"
 
@@ -73,6 +75,8 @@ class SmallRowUpdate final : public Update {
   [[nodiscard]] Status load_agencies();
   // keep_tally puts the stored row's tally into one that is to take its place.
   [[nodiscard]] Status keep_tally(RunRow& row) const;
+  // prepare_copies: null where the journal has no copies, or gets no entry.
+  [[nodiscard]] Result<std::unique_ptr<JournalCopier::Ready>> prepare_copies() const;
   // open_run is the row of the unfinished run; nothing when there is none.
   [[nodiscard]] Result<std::optional<RunRow>> open_run() const;
 
@@ -81,6 +85,9 @@ class SmallRowUpdate final : public Update {
   LedgerState state_;
   RowWriter writer_;
   bool committed_ = false;
+  std::shared_ptr<JournalCopier> copier_;
+  std::array<std::uint8_t, 32> head_before_{};  // of the journal, without
+  std::vector<JournalEntry> added_;             // these, which are kept where there is a copier
   // Every agency, read at the first put_agency: importing thousands compares each with all.
   bool agencies_loaded_ = false;
   std::map<AgencyNumber, Agency> agencies_;

@@ -133,6 +133,8 @@ Result<std::string> moved_configuration(const Settings& settings) {
   move_tokens(root, from);
   if (auto* const ledger = root["ledger"].as_table(); ledger != nullptr)
     ledger->insert_or_assign("directory", kBackupLedger);
+  // Its copies are of the other site's journal: two sites must not write to the same.
+  root.erase("journal");
   root.insert("recovery", toml::table());
   auto& recovery = *root["recovery"].as_table();
   recovery.insert_or_assign("public_key", settings.recovery.public_key.string());

@@ -16,6 +16,7 @@
 #include "daemon/command/context.h"
 #include "daemon/command/site_commands.h"
 #include "daemon/command/usage.h"
+#include "daemon/journal/live_copy.h"
 
 namespace fugo::daemon {
 namespace {
@@ -102,10 +103,20 @@ Result<Outcome> run_if_allowed(Context& context) {
   return context.command(context);
 }
 
+// tell_failing_copies: what was done stands, but its entry is not in every copy of the journal.
+int tell_failing_copies(int exit_code) {
+  const auto failing = failing_copies();
+  for (const auto& [folder, error] : failing)
+    fmt::print(stderr, "fugo: {}; what was asked for was done, and the copy lacks it\n",
+               error.message());
+  const bool done = exit_code == static_cast<int>(ExitCode::kDone);
+  return failing.empty() || !done ? exit_code : static_cast<int>(ExitCode::kFailed);
+}
+
 int run_command(Context& context) {
   const auto outcome = run_if_allowed(context);
   warn_of_unlocked_secrets();
-  if (outcome) return print_outcome(*outcome, context);
+  if (outcome) return tell_failing_copies(print_outcome(*outcome, context));
   report_failure(outcome.error(), context.applied, context.json);
   return static_cast<int>(exit_code_of(outcome.error().code));
 }

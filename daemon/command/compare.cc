@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "daemon/command/site_commands.h"
 #include "daemon/journal/entry_line.h"
+#include "daemon/journal/live_copy.h"
 #include "daemon/journal/reconcile.h"
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
@@ -102,9 +104,17 @@ std::string text_of(const LostJob& job) {
 }
 
 std::string text_of(const Reconciliation& found) {
-  if (found.entries == 0) return "This ledger has every entry of these copies.\n";
-  std::string text = fmt::format("This ledger lacks {} entries{}.\n", grouped(found.entries),
-                                 found.parted ? ", and went on by itself: two sites went on" : "");
+  const auto trust =
+      found.signed_entries == 0
+          ? std::string(
+                "Not compared with a signed checkpoint (--checkpoint): whoever can write "
+                "the copies can have added entries, or taken the last ones away.\n")
+          : fmt::format("The first {} entries are those of a signed checkpoint.\n",
+                        grouped(found.signed_entries));
+  if (found.entries == 0) return "This ledger has every entry of these copies.\n" + trust;
+  std::string text =
+      trust + fmt::format("This ledger lacks {} entries{}.\n", grouped(found.entries),
+                          found.parted ? ", and went on by itself: two sites went on" : "");
   if (found.unlisted != 0)
     text += fmt::format("{} of them are not listed: give the copies in pieces\n",
                         grouped(found.unlisted));
@@ -122,20 +132,35 @@ std::string text_of(const Reconciliation& found) {
   return text;
 }
 
-Result<Outcome> tell_lost(Context& context, const std::vector<std::string>& given) {
-  std::vector<std::filesystem::path> copies;
+struct ReconcileArguments {
+  std::vector<std::string> copies, checkpoints;
+};
+
+Result<std::vector<std::filesystem::path>> paths_of(const char* argument,
+                                                    const std::vector<std::string>& given) {
+  std::vector<std::filesystem::path> paths;
   for (const auto& name : given) {
-    FUGO_ASSIGN(auto path, absolute_path("COPY", name));
-    copies.push_back(std::move(path));
+    FUGO_ASSIGN(auto path, absolute_path(argument, name));
+    paths.push_back(std::move(path));
   }
+  return paths;
+}
+
+Result<Outcome> tell_lost(Context& context, const ReconcileArguments& given) {
+  FUGO_ASSIGN(const auto copies, paths_of("COPY", given.copies));
+  FUGO_ASSIGN(const auto checkpoints, paths_of("--checkpoint", given.checkpoints));
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
   FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
-  FUGO_ASSIGN(const auto found, reconcile(*site.ledger, copies));
+  FUGO_ASSIGN(const auto found, reconcile(*site.ledger, copies, checkpoints));
   Outcome outcome;
-  outcome.document = {{"entries", found.entries},     {"unlisted", found.unlisted},
-                      {"parted", found.parted},       {"same_symbols", found.obstacles.empty()},
-                      {"obstacles", found.obstacles}, {"jobs", Json::array()},
+  outcome.document = {{"entries", found.entries},
+                      {"unlisted", found.unlisted},
+                      {"parted", found.parted},
+                      {"same_symbols", found.obstacles.empty()},
+                      {"signed_entries", found.signed_entries},
+                      {"obstacles", found.obstacles},
+                      {"jobs", Json::array()},
                       {"others", Json::array()}};
   for (const auto& job : found.jobs) outcome.document["jobs"].push_back(document_of(job));
   for (const auto& entry : found.others)
@@ -145,12 +170,25 @@ Result<Outcome> tell_lost(Context& context, const std::vector<std::string>& give
   return outcome;
 }
 
+// copy_to catches up in a folder that every act goes to.
+Result<JournalCopy> copy_to(const Settings& settings, const keystore::Ledger& ledger,
+                            const std::filesystem::path& folder) {
+  const auto& live = settings.journal_copies;
+  const auto same = [&](const auto& one) {
+    std::error_code ignored;
+    return std::filesystem::equivalent(one, folder, ignored);
+  };
+  if (std::none_of(live.begin(), live.end(), same)) return copy_journal(ledger, folder);
+  FUGO_ASSIGN(const auto caught, catch_up(ledger, folder));
+  return JournalCopy{folder / kLiveCopy, caught.first, caught.entries};
+}
+
 Result<Outcome> copy(Context& context, const std::string& given) {
   FUGO_ASSIGN(const auto folder, absolute_path("DIR", given));
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
   FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
-  FUGO_ASSIGN(const auto copied, copy_journal(*site.ledger, folder));
+  FUGO_ASSIGN(const auto copied, copy_to(settings, *site.ledger, folder));
   Outcome outcome;
   outcome.document = {{"file", copied.file.empty() ? Json(nullptr) : Json(copied.file.string())},
                       {"from", copied.first},
@@ -173,13 +211,16 @@ void add_compare(CLI::App& app, Context& context) {
   command->callback(
       [&context, given] { context.command = [given](Context& c) { return compare(c, *given); }; });
 
-  auto copies = std::make_shared<std::vector<std::string>>();
+  auto wanted = std::make_shared<ReconcileArguments>();
   command = app.add_subcommand("reconcile",
                                "What was done after this ledger's state, by copies of the journal");
-  command->add_option("COPY", *copies, "Files of journal export or copy, or folders of them")
+  command->add_option("COPY", wanted->copies, "Files of journal export or copy, or folders of them")
       ->required();
-  command->callback([&context, copies] {
-    context.command = [copies](Context& c) { return tell_lost(c, *copies); };
+  command->add_option("--checkpoint", wanted->checkpoints,
+                      "Files that journal checkpoint wrote: ledger and copies must make their "
+                      "journal");
+  command->callback([&context, wanted] {
+    context.command = [wanted](Context& c) { return tell_lost(c, *wanted); };
   });
 }
 

@@ -17,6 +17,7 @@
 #include "daemon/journal/checkpoint.h"
 #include "daemon/journal/entry_line.h"
 #include "daemon/journal/journal_check.h"
+#include "daemon/journal/live_copy.h"
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
 
@@ -151,6 +152,26 @@ void tell_parting(const JournalParting& parting, const std::string& file, Outcom
                                           {"missing", missing}});
 }
 
+// verify_live compares a copy that acts go to, which others may be writing: as far as it is whole.
+Status verify_live(const keystore::Ledger& ledger, const std::filesystem::path& folder,
+                   Outcome& outcome) {
+  const auto file = folder / kLiveCopy;
+  FUGO_ASSIGN(const auto entries, live_copy_entries(folder));
+  FUGO_ASSIGN(const auto state, ledger.state());
+  std::optional<JournalParting> parting;
+  if (entries != 0) {
+    FUGO_ASSIGN(parting, compare_copy(ledger, file, entries));
+  }
+  if (parting) {
+    tell_parting(*parting, file.string(), outcome);
+    return {};
+  }
+  outcome.document["copies"].push_back({{"file", file.string()}, {"entries", entries}});
+  outcome.text += fmt::format("sound: {}, {} entries{}\n", file.string(), grouped(entries),
+                              entries < state.journal_entries ? "; it lacks what came last" : "");
+  return {};
+}
+
 Result<Outcome> verify(Context& context, const VerifyArguments& given) {
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
@@ -161,7 +182,7 @@ Result<Outcome> verify(Context& context, const VerifyArguments& given) {
     return {};
   }));
   Outcome outcome;
-  outcome.document = {{"entries", count}, {"partings", Json::array()}};
+  outcome.document = {{"entries", count}, {"partings", Json::array()}, {"copies", Json::array()}};
   outcome.text = fmt::format("sound: the ledger's own journal, {} entries\n", grouped(count));
   for (const auto& name : given.checkpoints) {
     FUGO_ASSIGN(const auto file, absolute_path("--checkpoint", name));
@@ -176,6 +197,8 @@ Result<Outcome> verify(Context& context, const VerifyArguments& given) {
     else
       outcome.text += fmt::format("sound: {}\n", name);
   }
+  for (const auto& folder : settings.journal_copies)
+    FUGO_TRY(verify_live(*site.ledger, folder, outcome));
   return outcome;
 }
 

@@ -17,6 +17,7 @@
 #include "daemon/service/folders.h"
 #include "daemon/service/orders.h"
 #include "daemon/site_access.h"
+#include "daemon/time_text.h"
 
 namespace fugo::daemon {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "daemon/approvals.h"
+#include "daemon/time_text.h"
 #include "keystore/json_depth.h"
 #include "keystore/rows.h"
 

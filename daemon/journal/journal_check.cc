@@ -124,12 +124,13 @@ Result<Checkpoint> checkpoint_now(const keystore::Ledger& ledger,
 }
 
 Result<std::optional<JournalParting>> compare_copy(const keystore::Ledger& ledger,
-                                                   const std::filesystem::path& file) {
+                                                   const std::filesystem::path& file,
+                                                   std::uint64_t most) {
   CopyReader copy(file);
   FUGO_TRY(copy.check_open());
   LedgerPages pages(ledger);
   std::optional<JournalParting> parting;
-  for (;;) {
+  for (std::uint64_t line = 0; line < most; ++line) {
     FUGO_ASSIGN(auto entry, copy.next());
     if (!entry) return parting;
     if (!parting) {
@@ -142,6 +143,7 @@ Result<std::optional<JournalParting>> compare_copy(const keystore::Ledger& ledge
     ++parting->count;
     if (parting->missing.size() < kMostMissing) parting->missing.push_back(std::move(*entry));
   }
+  return parting;
 }
 
 Result<Checkpoint> compare_checkpoint(const keystore::Ledger& ledger,

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,9 +36,10 @@ struct JournalParting {
 // compare_copy reads a file of entry_line()s, which may begin anywhere; kDamaged, naming the line,
 // when an entry was changed, removed or moved within it. Gives where the ledger lacks or
 // contradicts it: the ledger was rolled back, or restored from an older backup, and what is missing
-// was done all the same.
-[[nodiscard]] Result<std::optional<JournalParting>> compare_copy(const keystore::Ledger& ledger,
-                                                                 const std::filesystem::path& file);
+// was done all the same. Of a file that grows meanwhile only `most` lines are read.
+[[nodiscard]] Result<std::optional<JournalParting>> compare_copy(
+    const keystore::Ledger& ledger, const std::filesystem::path& file,
+    std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
 
 // compare_checkpoint: kDamaged unless the note is signed by a journal key of the ledger, and the
 // ledger's journal begins with the entries that it was made of.

@@ -1,6 +1,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 
+#include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <map>
@@ -55,16 +57,27 @@ Result<std::uint64_t> next_entry(const keystore::Ledger& ledger, const fs::path&
               "tells what it lacks");
 }
 
+// lock_folder keeps two processes from writing one file there, which would spoil a copy for good.
+Result<UniqueFd> lock_folder(const fs::path& folder) {
+  FUGO_ASSIGN(auto lock, open_file(folder, O_RDONLY | O_DIRECTORY));
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return fail_errno("cannot lock", folder.string(), errno);
+  return fail(ErrorCode::kRefused, "another process copies the journal there", folder.string(),
+              "wait for it");
+}
+
 }  // namespace
 
 Result<JournalCopy> copy_journal(const keystore::Ledger& ledger, const fs::path& folder) {
   JournalCopy copy;
+  FUGO_ASSIGN(const auto lock, lock_folder(folder));
   FUGO_ASSIGN(copy.first, next_entry(ledger, folder));
   FUGO_ASSIGN(const auto state, ledger.state());
   if (state.journal_entries == copy.first) return copy;
   const auto temporary = folder / ".journal.tmp";
   FUGO_ASSIGN(const auto out, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600));
   FUGO_TRY(for_each_entry(ledger, copy.first, [&](const auto& entry) -> Status {
+    if (entry.sequence >= state.journal_entries) return {};  // others go on meanwhile
     ++copy.entries;
     return write_all(out.get(), as_bytes(entry_line(entry) + "\n"), temporary);
   }));

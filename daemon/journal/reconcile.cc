@@ -9,12 +9,16 @@
 #include <string_view>
 #include <utility>
 
+#include "base/file.h"
+
 namespace fugo::daemon {
 namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Entries = std::map<std::uint64_t, keystore::JournalEntry>;
+
+constexpr std::size_t kMostNoteBytes = 64U << 10U;
 
 constexpr std::array<std::string_view, 4> kKinds = {"issue", "change", "delete", "merge"};
 
@@ -84,6 +88,35 @@ Status check_unbroken(const keystore::Ledger& ledger, const Gathered& gathered) 
   return {};
 }
 
+// check_signed compares the journal that ledger and copies make with a signed checkpoint of it.
+Result<std::uint64_t> check_signed(const keystore::Ledger& ledger, const Gathered& gathered,
+                                   const fs::path& file) {
+  FUGO_ASSIGN(const auto note, read_small(file, kMostNoteBytes));
+  FUGO_ASSIGN(const auto keys, ledger.key_rows());
+  FUGO_ASSIGN(const auto checkpoint,
+              open_checkpoint(note, origin_of(ledger.header()), keys, file.string()));
+  const auto parting = gathered.entries.empty() ? checkpoint.size : gathered.entries.begin()->first;
+  const auto add = [&](MerkleTree& tree, const keystore::JournalEntry& entry) -> Status {
+    return entry.sequence < checkpoint.size ? tree.add(entry.hash) : Status{};
+  };
+  MerkleTree tree;
+  FUGO_TRY(for_each_entry(ledger, 0, [&](const auto& entry) -> Status {
+    return entry.sequence < parting ? add(tree, entry) : Status{};
+  }));
+  for (const auto& [sequence, entry] : gathered.entries) FUGO_TRY(add(tree, entry));
+  if (tree.size() < checkpoint.size)
+    return fail(
+        ErrorCode::kDamaged,
+        fmt::format("ledger and copies have {} entries, and there were {} at the checkpoint",
+                    tree.size(), checkpoint.size),
+        file.string(), "the newest copies are missing: look for them");
+  FUGO_ASSIGN(const auto root, tree.root());
+  if (root == checkpoint.root) return checkpoint.size;
+  return fail(ErrorCode::kDamaged,
+              "ledger and copies do not make the journal that the checkpoint was made of",
+              file.string(), "a copy was written by somebody else: do nothing that it tells");
+}
+
 bool is_job(const std::string& act, std::string& kind, std::string& step) {
   const auto dot = act.find('.');
   if (dot == std::string::npos) return false;
@@ -135,7 +168,8 @@ std::string obstacle_of(const keystore::JournalEntry& entry) {
 }  // namespace
 
 Result<Reconciliation> reconcile(const keystore::Ledger& ledger,
-                                 const std::vector<fs::path>& copies) {
+                                 const std::vector<fs::path>& copies,
+                                 const std::vector<fs::path>& checkpoints) {
   FUGO_ASSIGN(const auto files, files_of(copies));
   FUGO_ASSIGN(const auto gathered, gather(ledger, files));
   FUGO_TRY(check_unbroken(ledger, gathered));
@@ -143,6 +177,10 @@ Result<Reconciliation> reconcile(const keystore::Ledger& ledger,
   found.entries = gathered.entries.size() + gathered.unlisted;
   found.unlisted = gathered.unlisted;
   found.parted = gathered.parted;
+  for (const auto& file : checkpoints) {
+    FUGO_ASSIGN(const auto size, check_signed(ledger, gathered, file));
+    found.signed_entries = std::max(found.signed_entries, size);
+  }
   std::map<std::string, std::size_t> places;
   for (const auto& [sequence, entry] : gathered.entries) {
     std::string kind, step;

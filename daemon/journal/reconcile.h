@@ -30,13 +30,18 @@ struct Reconciliation {
   std::vector<keystore::JournalEntry> others;  // every other act that changes something, in order
   std::vector<std::string> obstacles;
   bool parted = false;  // this ledger went on by itself: two sites went on
+  // Entries, this ledger's and the copies', that are what a signed checkpoint was made of: beyond
+  // them anybody who can write the copies may have added some, or taken some away.
+  std::uint64_t signed_entries = 0;
 };
 
 // reconcile reads files that journal export or journal copy wrote, and the files of folders of
-// them. kDamaged when one is not sound, or two contradict one another; kRefused when entries
-// between the ledger's end and the copies' are in none of them.
-[[nodiscard]] Result<Reconciliation> reconcile(const keystore::Ledger& ledger,
-                                               const std::vector<std::filesystem::path>& copies);
+// them. kDamaged when one is not sound, two contradict one another, or the journal that they make
+// is not that of one of the signed `checkpoints`; kRefused when entries between the ledger's end
+// and the copies' are in none of them.
+[[nodiscard]] Result<Reconciliation> reconcile(
+    const keystore::Ledger& ledger, const std::vector<std::filesystem::path>& copies,
+    const std::vector<std::filesystem::path>& checkpoints);
 
 // JournalCopy is what copy_journal did.
 struct JournalCopy {
@@ -45,8 +50,8 @@ struct JournalCopy {
 };
 
 // copy_journal writes the entries that a folder does not have yet into a file of their own there:
-// "journal-FIRST-LAST.jsonl". kDamaged when the folder's last entry is not in the journal: the
-// ledger was put back to an older state.
+// "journal-FIRST-LAST.jsonl". kRefused while another process does. kDamaged when the folder's last
+// entry is not in the journal: the ledger was put back to an older state.
 [[nodiscard]] Result<JournalCopy> copy_journal(const keystore::Ledger& ledger,
                                                const std::filesystem::path& folder);
 

@@ -7,6 +7,7 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "daemon/command/names.h"
+#include "daemon/journal/live_copy.h"
 #include "daemon/seeing/metric_families.h"
 
 namespace fugo::daemon {
@@ -97,6 +98,12 @@ void collect_process(const std::string& version, Families& families) {
 }
 
 void collect_folders(const std::vector<WatchedFolder>& folders, Families& families) {
+  const auto failing = failing_copies();
+  for (const auto& folder : folders)
+    if (folder.journal_copy)
+      families.gauge("fugo_journal_copy_failing",
+                     "1 while this copy of the journal cannot be kept.",
+                     failing.contains(folder.path) ? 1 : 0, {{"folder", folder.name}});
   std::vector<std::pair<std::string, struct statvfs>> found;
   for (const auto& folder : folders) {
     struct statvfs space {};

@@ -18,6 +18,7 @@ namespace fugo::daemon {
 struct WatchedFolder {
   std::string name;
   std::filesystem::path path;
+  bool journal_copy = false;  // has a copy of the journal: whether it fails is told as well
 };
 
 // Metrics counts what it is told, and reads the rest when it is asked: from the board, the token's

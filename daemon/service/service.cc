@@ -47,10 +47,13 @@ sigset_t handled_signals() {
 // watched lists the folders whose file systems must have room.
 std::vector<WatchedFolder> watched(const Settings& settings) {
   const auto& daemon = settings.daemon;
-  return {{"ledger", settings.ledger_directory},
-          {"inbox", daemon.inbox},
-          {"outbox", daemon.outbox},
-          {"records", daemon.records}};
+  std::vector<WatchedFolder> folders = {{"ledger", settings.ledger_directory},
+                                        {"inbox", daemon.inbox},
+                                        {"outbox", daemon.outbox},
+                                        {"records", daemon.records}};
+  for (const auto& copy : settings.journal_copies)
+    folders.push_back({fmt::format("journal_copy_{}", folders.size() - 3), copy, true});
+  return folders;
 }
 
 bool ends_start(ErrorCode error) {

@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "daemon/jobs/job_control.h"
+#include "daemon/journal/live_copy.h"
 #include "daemon/roles.h"
 #include "daemon/seeing/log.h"
 #include "daemon/service/folders.h"
@@ -267,6 +268,7 @@ void Worker::collect_uses() {
 }
 
 Result<Worker::Wait> Worker::step() {
+  FUGO_TRY(catch_up_all(site_->ledger(), settings_.journal_copies));
   collect_uses();
   FUGO_TRY(senders_.look(site_->ledger()));
   FUGO_ASSIGN(const auto state, site_->ledger().state());

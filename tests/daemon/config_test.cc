@@ -116,6 +116,21 @@ TEST(Config, EvaluationInTwoCallsReachesTheToken) {
       parse_settings(kGood, "/site/fugo.toml")->token(hsm::TokenRole::kIssuing)->evaluate_twice);
 }
 
+TEST(Config, CopiesOfTheJournal) {
+  EXPECT_TRUE(parse_settings(kGood, "/site/fugo.toml")->journal_copies.empty());
+  const auto settings = parse_settings(
+      kGood + std::string("[journal]\ncopies = [\"/mnt/audit/\", \"copy\"]\n"), "/site/fugo.toml");
+  ASSERT_TRUE(settings) << settings.error().message();
+  const std::vector<std::filesystem::path> expected = {"/mnt/audit", "/site/copy"};
+  EXPECT_EQ(settings->journal_copies, expected);
+  const auto wrong = [](const std::string& copies) {
+    return mistakes(kGood + std::string("[journal]\ncopies = ") + copies + "\n");
+  };
+  EXPECT_THAT(wrong("\"/a\""), HasSubstr("journal.copies must be a list"));
+  EXPECT_THAT(wrong("[1]"), HasSubstr("journal.copies must hold paths"));
+  EXPECT_THAT(wrong("[\"/a\", \"/b/../a/\"]"), HasSubstr("names a folder twice"));
+}
+
 TEST(Config, WhatMakesKeys) {
   const auto plain = parse_settings(kGood, "/site/fugo.toml");
   ASSERT_TRUE(plain) << plain.error().message();

@@ -16,6 +16,7 @@
 #include "daemon/link_file.h"
 #include "daemon/link_usage.h"
 #include "daemon/statement.h"
+#include "daemon/time_text.h"
 #include "tests/fuzz/cursor.h"
 #include "tests/fuzz/open_key.h"
 #include "tests/fuzz/target.h"

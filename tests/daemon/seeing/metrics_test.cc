@@ -42,7 +42,10 @@ class MetricsTest : public testing::Test {
   std::unique_ptr<Metrics> start(std::uint16_t port = 0) {
     MetricsSection section;
     section.port = port;
-    auto metrics = Metrics::start(section, *board_, {{"outbox", directory_.path()}}, "1.2.3");
+    auto metrics = Metrics::start(
+        section, *board_,
+        {{"outbox", directory_.path()}, {"journal_copy_1", directory_.path() / "copy", true}},
+        "1.2.3");
     EXPECT_TRUE(metrics) << metrics.error().message();
     return metrics ? std::move(*metrics) : nullptr;
   }
@@ -104,6 +107,7 @@ TEST_F(MetricsTest, TheBoardIsRead) {
   EXPECT_THAT(text, HasSubstr(R"(fugo_frozen{what="link"} 0)"));
   EXPECT_THAT(text, HasSubstr(R"(fugo_phase{phase="waiting_for_hsm"} 1)"));
   EXPECT_THAT(text, HasSubstr(R"(fugo_folder_free_bytes{folder="outbox"})"));
+  EXPECT_THAT(text, HasSubstr(R"(fugo_journal_copy_failing{folder="journal_copy_1"} 0)"));
   EXPECT_THAT(text, Not(HasSubstr("inquiry"))) << "a reason is for people, not for labels";
 }
 

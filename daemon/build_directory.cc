@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -34,6 +35,16 @@ Status refuse_in_use(const std::filesystem::path& target) {
               "choose another directory; nothing there was changed");
 }
 
+// check_own: what others own or may write, they can fill while it is built.
+Status check_own(int directory, const std::filesystem::path& path) {
+  constexpr mode_t kOthersWrite = S_IWGRP | S_IWOTH;
+  struct stat info {};
+  if (::fstat(directory, &info) != 0) return fail_errno("cannot look at", path.string(), errno);
+  if (info.st_uid == ::geteuid() && (info.st_mode & kOthersWrite) == 0) return {};
+  return fail(ErrorCode::kRefused, "was made by somebody else, or can be written by others",
+              path.string(), "find out who made it, and remove it");
+}
+
 // remove_content empties a directory that a crashed build left.
 Status remove_content(const std::filesystem::path& directory) {
   std::error_code error;
@@ -54,9 +65,12 @@ Result<BuildDirectory> BuildDirectory::create(const std::filesystem::path& targe
   FUGO_TRY(refuse_in_use(build.target_));
   build.path_ =
       build.target_.parent_path() / fmt::format(".{}.tmp", build.target_.filename().string());
-  if (::mkdir(build.path_.c_str(), 0700) != 0 && errno != EEXIST)
+  const bool made = ::mkdir(build.path_.c_str(), 0700) == 0;
+  if (!made && errno != EEXIST)
     return fail_errno("cannot make the directory", build.path_.string(), errno);
   FUGO_ASSIGN(build.lock_, open_file(build.path_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  // Of what was there before only; some file systems of transport know no owners.
+  if (!made) FUGO_TRY(check_own(build.lock_.get(), build.path_));
   if (::flock(build.lock_.get(), LOCK_EX | LOCK_NB) != 0)
     return fail(ErrorCode::kRefused, "another process is building this directory",
                 build.path_.string(), "wait for it");

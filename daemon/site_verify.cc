@@ -28,11 +28,14 @@ constexpr auto kRestore = "restore the ledger from a backup; do not go on with t
 // SiteVerifier goes through the parts. A part returns whether the next may be looked at.
 class SiteVerifier {
  public:
-  SiteVerifier(const Settings& settings, const VerifyStage& stage)
-      : settings_(settings), stage_(stage) {}
+  SiteVerifier(const Settings& settings, const VerifyStage& stage, bool locked)
+      : settings_(settings), stage_(stage), locked_(locked) {}
 
   Result<VerifyOutcome> verify() {
-    FUGO_ASSIGN(const auto lock, keystore::take_writer_lock(settings_.ledger_directory));
+    UniqueFd lock;
+    if (!locked_) {
+      FUGO_ASSIGN(lock, keystore::take_writer_lock(settings_.ledger_directory));
+    }
     FUGO_ASSIGN(const bool pages_sound, verify_pages());
     if (!pages_sound) return std::move(outcome_);
     FUGO_ASSIGN(const auto role, any_role(settings_));
@@ -202,6 +205,7 @@ class SiteVerifier {
 
   const Settings& settings_;
   const VerifyStage& stage_;
+  const bool locked_;  // the caller has the writer's lock
   VerifyOutcome outcome_;
   std::shared_ptr<hsm::Token> token_;
   std::unique_ptr<keystore::Ledger> ledger_;
@@ -210,8 +214,9 @@ class SiteVerifier {
 
 }  // namespace
 
-Result<VerifyOutcome> verify_site(const Settings& settings, const VerifyStage& stage) {
-  return SiteVerifier(settings, stage).verify();
+Result<VerifyOutcome> verify_site(const Settings& settings, const VerifyStage& stage,
+                                  const UniqueFd* lock) {
+  return SiteVerifier(settings, stage, lock != nullptr).verify();
 }
 
 }  // namespace fugo::daemon

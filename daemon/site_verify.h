@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
 #include "daemon/config.h"
 
@@ -26,8 +27,10 @@ using VerifyStage = std::function<void(const char* stage, std::uint64_t, std::ui
 // verify_site checks, in this order, each only when what it builds upon is sound: LMDB's pages by
 // fugo's own walker; the database through LMDB in a child process; every table; every byte of the
 // bulk files and every cross-reference; the keys' attributes and fingerprints in each configured
-// token. No token may be open: the child must be forked before. Holds the writer's lock. Errors
+// token. No token may be open: the child must be forked before. Holds the writer's lock,
+// unless the caller does, who passes it. Errors
 // other than findings: kRefused (a writer is at work), kIo, kHsm (when nothing else was found).
-[[nodiscard]] Result<VerifyOutcome> verify_site(const Settings& settings, const VerifyStage& stage);
+[[nodiscard]] Result<VerifyOutcome> verify_site(const Settings& settings, const VerifyStage& stage,
+                                                const UniqueFd* lock = nullptr);
 
 }  // namespace fugo::daemon

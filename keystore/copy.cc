@@ -149,7 +149,9 @@ class LedgerCopier {
   // cannot write so (its own free list holds pages twice) is written as it is.
   Status copy_rows() {
     const auto path = to_ / kDataFile;
-    FUGO_ASSIGN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600));
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)  // of the attempt before
+      return fail_errno("cannot remove", path.string(), errno);
+    FUGO_ASSIGN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
     int code = ::mdb_env_copyfd2(parts_.environment->handle(), file.get(), MDB_CP_COMPACT);
     if (code == MDB_INCOMPATIBLE) {
       if (::ftruncate(file.get(), 0) != 0 || ::lseek(file.get(), 0, SEEK_SET) != 0)

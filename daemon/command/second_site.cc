@@ -1,14 +1,21 @@
 // fugo ship, follow, takeover: a second site that follows the first, and takes its place.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 
+#include "base/file.h"
 #include "base/text.h"
+#include "daemon/approvals.h"
 #include "daemon/command/second_site_text.h"
 #include "daemon/command/site_commands.h"
+#include "daemon/link_usage.h"
 #include "daemon/progress.h"
 #include "daemon/second_site/follow.h"
+#include "daemon/service/usage_collector.h"
+#include "daemon/site_access.h"
+#include "daemon/time_text.h"
 
 namespace fugo::daemon {
 namespace {
@@ -36,14 +43,39 @@ struct ShipArguments {
   ShipWishes wishes;
 };
 
+// collect_uses journals every use of linking that lies in files: nobody can after a handing over.
+Status collect_uses(const Settings& settings, const keystore::Actor& actor,
+                    keystore::Ledger& ledger) {
+  UsageCollector uses(settings.link_usage, actor);
+  for (std::size_t before = 0;;) {
+    FUGO_TRY(uses.collect(ledger));
+    std::error_code error;
+    std::size_t left = 0;
+    for (auto at = std::filesystem::directory_iterator(settings.link_usage, error);
+         !error && at != std::filesystem::directory_iterator(); at.increment(error))
+      if (is_use_name(at->path().filename().string())) ++left;
+    if (error && error.value() != ENOENT)
+      return fail_errno("cannot list the folder", settings.link_usage.string(), error.value());
+    if (left == 0) return {};
+    if (left == before)
+      return fail(ErrorCode::kRefused, fmt::format("{} counts of uses of linking are left", left),
+                  settings.link_usage.string(), "stop what links, and run it again");
+    before = left;
+  }
+}
+
 Result<Outcome> send(Context& context, const ShipArguments& given) {
   context.applied = "nothing was sent";
   FUGO_ASSIGN(const auto actor, context.actor());
   FUGO_ASSIGN(const auto folder, absolute_path("DIR", given.folder));
   FUGO_ASSIGN(const auto settings, context.settings());
   const Stages stages;
+  auto wishes = given.wishes;
+  wishes.before_last = [&](keystore::Ledger& ledger) {
+    return collect_uses(settings, actor, ledger);
+  };
   FUGO_ASSIGN(const auto shipped,
-              ship(settings, folder, actor, given.wishes, stages.stage(), context.applied));
+              ship(settings, folder, actor, wishes, stages.stage(), context.applied));
   const auto& last = shipped.last;
   Outcome outcome;
   outcome.document = shipped_document(last);
@@ -102,7 +134,34 @@ Result<Outcome> follow_on(Context& context, const FollowArguments& given) {
   return outcome;
 }
 
-Result<Outcome> take(Context& context, const TakeOverWishes& given) {
+struct TakeOverArguments {
+  std::string write_request, expires;
+  TakeOverWishes wishes;
+};
+
+// ask_for_takeover writes what custodians sign; nothing is changed.
+Result<Outcome> ask_for_takeover(Context& context, const TakeOverArguments& given) {
+  constexpr std::int64_t kDefaultExpiry = 7L * 24 * 3600;
+  FUGO_ASSIGN(const auto path, absolute_path("--write-request", given.write_request));
+  auto expires = unix_now() + kDefaultExpiry;
+  if (!given.expires.empty()) {
+    FUGO_ASSIGN(expires, parse_time(given.expires));
+  }
+  FUGO_ASSIGN(const auto settings, context.settings());
+  FUGO_ASSIGN(const auto role, any_role(settings));
+  FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
+  FUGO_ASSIGN(const auto text, approval_request(*site.ledger, takeover_act(), expires));
+  FUGO_TRY(write_durably(path, as_bytes(text), 0644));
+  return Outcome{{{"request", path.string()}, {"expires", format_time(expires)}},
+                 fmt::format("{}\nTwo custodians sign {} as it is: docs/operation.md, \"Keys\"\n",
+                             text, path.string())};
+}
+
+Result<Outcome> take(Context& context, const TakeOverArguments& arguments) {
+  if (!arguments.write_request.empty()) return ask_for_takeover(context, arguments);
+  const auto& given = arguments.wishes;
+  if (given.reason.empty())
+    return fail(ErrorCode::kUsage, "is needed: why, for the journal", "--reason");
   context.applied = "nothing was applied";
   FUGO_ASSIGN(const auto actor, context.actor());
   FUGO_ASSIGN(const auto settings, context.settings());
@@ -151,14 +210,25 @@ void add_second_site(CLI::App& app, Context& context) {
     context.command = [given](Context& c) { return follow_on(c, *given); };
   });
 
-  auto wanted = std::make_shared<TakeOverWishes>();
+  auto asked = std::make_shared<TakeOverArguments>();
+  auto* const wanted = &asked->wishes;
   command = app.add_subcommand("takeover", "Make this second site the one that counts");
-  command->add_option("--reason", wanted->reason, "Why, for the journal")->required();
+  command->add_option("--reason", wanted->reason, "Why, for the journal");
   command->add_flag("--leave-behind", wanted->leave_behind,
                     "Without shipments that lie unapplied: what they bring is lost here");
   command->add_flag("--unverified", wanted->unverified, "Do not verify the site before");
+  command->add_option("--request", wanted->approval.request,
+                      "What custodians have approved: the file of --write-request");
+  command
+      ->add_option("--approval", wanted->approval.approvals,
+                   "CUSTODIAN=FILE with that custodian's signature; two are needed")
+      ->allow_extra_args(false);
+  command->add_option("--write-request", asked->write_request,
+                      "Only write what custodians are to sign into this file");
+  command->add_option("--expires", asked->expires,
+                      "Of the request: RFC 3339 time (default: in seven days)");
   command->callback(
-      [&context, wanted] { context.command = [wanted](Context& c) { return take(c, *wanted); }; });
+      [&context, asked] { context.command = [asked](Context& c) { return take(c, *asked); }; });
 }
 
 }  // namespace fugo::daemon

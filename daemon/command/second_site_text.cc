@@ -18,13 +18,18 @@ Json shipped_document(const LastShipment& last) {
 }
 
 Json standby_document(const StandbyMark& mark) {
+  Json unapplied = 0;
+  if (mark.following) {
+    const auto left = count_unapplied(mark);
+    unapplied = left ? Json(*left) : Json(nullptr);
+  }
   return {{"state", mark.following ? "following" : "handed over"},
           {"shipment", mark.number},
           {"final", mark.final},
           {"taken", format_time(mark.taken)},
           {"applied", format_time(mark.applied)},
           {"behind_seconds", unix_now() - mark.taken},
-          {"unapplied", mark.following ? count_unapplied(mark) : 0},
+          {"unapplied", unapplied},
           {"folder", mark.folder},
           {"journal_entries", mark.journal_entries},
           {"journal_head", mark.journal_head},
@@ -37,12 +42,15 @@ std::string standby_text(const StandbyMark& mark) {
     return fmt::format("{:<16}handed over by shipment {} to {}\n", "stands by", mark.number,
                        mark.folder);
   const auto left = count_unapplied(mark);
+  const auto unapplied = !left        ? "unknown: " + left.error().message()
+                         : *left == 0 ? std::string("none")
+                                      : fmt::format("{} shipments", *left);
   return fmt::format(
       "{:<16}follows {}, as of shipment {} of {} ({} s ago)\n{:<16}{}\n{:<16}{} entries, head {}\n"
       "{:<16}{}\n",
       "stands by", mark.folder, mark.number, format_time(mark.taken), unix_now() - mark.taken,
-      "unapplied", left == 0 ? std::string("none") : fmt::format("{} shipments", left), "journal",
-      grouped(mark.journal_entries), mark.journal_head, "digest", mark.digest);
+      "unapplied", unapplied, "journal", grouped(mark.journal_entries), mark.journal_head, "digest",
+      mark.digest);
 }
 
 Json site_document(const std::filesystem::path& ledger) {

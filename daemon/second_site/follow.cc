@@ -8,8 +8,10 @@
 #include <memory>
 #include <sstream>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "daemon/backup/backup.h"
 #include "daemon/build_directory.h"
 #include "daemon/second_site/received.h"
@@ -64,13 +66,39 @@ class Follower {
 
   // begin takes the ledger; what a run that died was about to apply is applied from the start.
   Status begin() {
-    FUGO_ASSIGN(auto mark, read_mark(ledger_));
-    if (!mark || !mark->following)
-      return fail(ErrorCode::kRefused, "this site does not follow another", settings_.file.string(),
-                  "a new one is made with fugo follow DIR --dir SITE");
-    mark_ = std::move(*mark);
+    FUGO_TRY(read_own_mark());
     FUGO_ASSIGN(lock_, keystore::take_writer_lock(ledger_));
+    FUGO_TRY(read_own_mark());  // another process may have applied some meanwhile
     return remove_tree(incoming_);
+  }
+
+  // check_numbers: a shipment that is signed, bears the number of one that was applied and ends
+  // with another entry than that is from a first site that was put back.
+  Status check_numbers(const fs::path& folder) {
+    FUGO_ASSIGN(const auto there, shipments_in(folder));
+    std::vector<fs::path> strange;
+    {
+      OpenLedger site;
+      for (auto at = there.begin(); at != there.upper_bound(mark_.number); ++at) {
+        const auto shipment = look_at(at->second);
+        if (!shipment) continue;  // it is not used, and may be on its way out
+        if (site.ledger == nullptr) {
+          FUGO_ASSIGN(const auto role, any_role(settings_));
+          FUGO_ASSIGN(site, open_ledger(settings_, role, keystore::Access::kRead));
+        }
+        FUGO_ASSIGN(const bool own, is_of(*site.ledger, shipment->inventory));
+        if (!own) strange.push_back(at->second);
+      }
+    }
+    hsm::finalize_all();
+    for (const auto& directory : strange)
+      if (read_signed(settings_, directory))
+        return fail(ErrorCode::kDamaged,
+                    "is signed, and is another than the shipment of this number that was applied",
+                    directory.string(),
+                    "the first site was put back to an older state: take over, or make this site "
+                    "anew from a whole shipment");
+    return {};
   }
 
   Status apply(const fs::path& directory) {
@@ -93,6 +121,23 @@ class Follower {
   [[nodiscard]] const StandbyMark& mark() const { return mark_; }
 
  private:
+  Status read_own_mark() {
+    FUGO_ASSIGN(auto mark, read_mark(ledger_));
+    if (!mark || !mark->following)
+      return fail(ErrorCode::kRefused, "this site does not follow another", settings_.file.string(),
+                  "a new one is made with fugo follow DIR --dir SITE");
+    mark_ = std::move(*mark);
+    return {};
+  }
+
+  // is_of tells whether a ledger's journal has the last entry of an inventory in its place.
+  static Result<bool> is_of(const keystore::Ledger& ledger, const Inventory& inventory) {
+    if (inventory.ledger_id != hex(ledger.header().ledger_id.bytes)) return true;  // not our affair
+    if (inventory.journal_entries == 0) return false;
+    FUGO_ASSIGN(const auto entries, ledger.journal(inventory.journal_entries - 1, 1));
+    return !entries.empty() && hex(entries.front().hash) == inventory.journal_head;
+  }
+
   // check_own: this ledger is as the mark says or, where a run died after its commit, as the
   // shipment does. Anything else was done by somebody else.
   Status check_own(const ReadShipment& read) const {
@@ -216,16 +261,16 @@ Status found_site(const Settings& settings, const ReadShipment& read, const fs::
 
 }  // namespace
 
-std::uint64_t count_unapplied(const StandbyMark& mark) {
-  const auto there = shipments_in(mark.folder);
-  if (!there) return 0;
-  return static_cast<std::uint64_t>(std::distance(there->upper_bound(mark.number), there->end()));
+Result<std::uint64_t> count_unapplied(const StandbyMark& mark) {
+  FUGO_ASSIGN(const auto there, shipments_in(mark.folder));
+  return static_cast<std::uint64_t>(std::distance(there.upper_bound(mark.number), there.end()));
 }
 
 Result<Followed> follow(const Settings& settings, const fs::path& folder,
                         const FollowWishes& wishes, const SiteStage& stage, std::string& applied) {
   Follower follower(settings, wishes, stage);
   FUGO_TRY(follower.begin());
+  FUGO_TRY(follower.check_numbers(folder));
   Followed followed;
   for (;;) {
     FUGO_ASSIGN(const auto next, next_after(settings, folder, follower.mark().number));

@@ -81,8 +81,8 @@ Status check_received(const Settings& settings, const ReadShipment& read,
   return wrong(findings.front().message(), read);
 }
 
-Status verify_received(const Settings& settings, const SiteStage& stage) {
-  FUGO_ASSIGN(const auto verified, verify_site(settings, stage));
+Status verify_received(const Settings& settings, const SiteStage& stage, const UniqueFd* lock) {
+  FUGO_ASSIGN(const auto verified, verify_site(settings, stage, lock));
   if (verified.findings.empty()) return {};
   Error first = verified.findings.front();
   first.hint = "run fugo verify on the first site";
@@ -92,7 +92,8 @@ Status verify_received(const Settings& settings, const SiteStage& stage) {
 Status check_follows(const ReadShipment& read, const StandbyMark& mark) {
   const auto& shipment = read.shipment;
   const auto& inventory = shipment.inventory;
-  if (inventory.journal_entries < mark.journal_entries || inventory.commits < mark.commits)
+  if (shipment.number <= mark.number || inventory.journal_entries < mark.journal_entries ||
+      inventory.commits < mark.commits)
     return wrong("is older than what this site has", read);
   if (shipment.whole()) return {};
   if (shipment.number == mark.number + 1 && shipment.previous_sha256 == mark.sha256) return {};

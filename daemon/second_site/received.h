@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "base/file.h"
 #include "daemon/second_site/ship.h"
 #include "daemon/second_site/standby_mark.h"
 
@@ -25,8 +26,10 @@ inline constexpr const char* kIncoming = "incoming";
 [[nodiscard]] Status check_received(const Settings& settings, const ReadShipment& read,
                                     const std::optional<StandbyMark>& before);
 
-// verify_received does what fugo verify does. No token may be open.
-[[nodiscard]] Status verify_received(const Settings& settings, const SiteStage& stage);
+// verify_received does what fugo verify does. No token may be open. Whoever has the writer's lock
+// of the ledger passes it.
+[[nodiscard]] Status verify_received(const Settings& settings, const SiteStage& stage,
+                                     const UniqueFd* lock = nullptr);
 
 // check_follows: kDamaged or kRefused unless a shipment may be applied where the mark is.
 [[nodiscard]] Status check_follows(const ReadShipment& read, const StandbyMark& mark);

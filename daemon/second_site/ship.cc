@@ -107,6 +107,9 @@ class Shipper {
     if (wishes_.final && last_ && last_->final && keystore::stands_by(settings_.ledger_directory))
       return Shipped{*last_, 0, 0, {}, true};
     FUGO_TRY(open());
+    const bool serves = !keystore::stands_by(settings_.ledger_directory);
+    if (wishes_.final && serves && wishes_.before_last)
+      FUGO_TRY(wishes_.before_last(*site_.ledger));
     FUGO_ASSIGN(const auto state, site_.ledger->state());
     if (!wishes_.always && !wishes_.whole && !wishes_.final && last_ &&
         last_->journal_head == hex(state.journal_head))
@@ -141,7 +144,9 @@ class Shipper {
     }
     FUGO_ASSIGN(const auto mark, read_mark(ledger));
     if (mark && mark->following) return keystore::check_serves(ledger);
-    FUGO_ASSIGN(writer_, keystore::take_writer_lock(ledger));
+    if (!writer_) {
+      FUGO_ASSIGN(writer_, keystore::take_writer_lock(ledger));
+    }
     FUGO_ASSIGN(site_, open_standby_ledger(settings_, hsm::TokenRole::kIssuing));
     return {};
   }

@@ -19,6 +19,8 @@ struct ShipWishes {
   // The last: from its commit on nobody writes this ledger, and nobody links. kRefused while a job
   // or a regeneration is unfinished, or a daemon runs.
   bool final = false;
+  // Of a final one: what is done with the open ledger before its last transaction.
+  std::function<Status(keystore::Ledger&)> before_last = {};
 };
 
 // LastShipment is what the ledger's directory remembers of the one that was sent last.

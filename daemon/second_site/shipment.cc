@@ -96,6 +96,12 @@ Json document_of(const Shipment& shipment) {
   return document;
 }
 
+Result<Shipment> look_at(const fs::path& directory) {
+  const auto file = directory / kShipmentFile;
+  FUGO_ASSIGN(const auto text, read_small(file, kMostInventoryBytes));
+  return parse(text, file);
+}
+
 Result<ReadShipment> read_shipment(hsm::Token& token, const fs::path& directory) {
   const auto file = directory / kShipmentFile;
   FUGO_ASSIGN(const auto text, read_small(file, kMostInventoryBytes));
@@ -109,6 +115,8 @@ Result<ReadShipment> read_shipment(hsm::Token& token, const fs::path& directory)
   FUGO_ASSIGN(row.public_key, token.public_point(key));
   FUGO_ASSIGN(const bool right, is_signed(row, text, as_bytes(*signature)));
   if (!right) return damaged("is not signed by this ledger's journal key", file);
+  if (number_of(directory.filename().string()) != read.shipment.number)
+    return damaged("lies under the name of another shipment", file);
   FUGO_ASSIGN(read.sha256, sha256_hex(text));
   return read;
 }

@@ -47,8 +47,11 @@ struct ReadShipment {
 
 [[nodiscard]] nlohmann::ordered_json document_of(const Shipment& shipment);
 
+// look_at reads an inventory without looking who signed it: nothing must be done on its word.
+[[nodiscard]] Result<Shipment> look_at(const std::filesystem::path& directory);
+
 // read_shipment: kDamaged unless the inventory is signed by the journal key that it names, as this
-// token has it itself: nothing of the shipment is used for that.
+// token has it itself: nothing of the shipment is used for that; and lies under its own name.
 [[nodiscard]] Result<ReadShipment> read_shipment(hsm::Token& token,
                                                  const std::filesystem::path& directory);
 

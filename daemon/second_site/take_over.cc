@@ -22,6 +22,23 @@ tl::unexpected<Error> not_as_left(const Settings& settings) {
               settings.ledger_directory.string(), "make this site anew from a whole shipment");
 }
 
+tl::unexpected<Error> does_not_stand_by(const std::filesystem::path& ledger) {
+  return fail(ErrorCode::kRefused, "this ledger does not stand by: it is the one that counts",
+              ledger.string());
+}
+
+// check_all_applied: what lies unapplied, or cannot be seen, is not lost by mistake.
+Status check_all_applied(const StandbyMark& mark) {
+  const auto left = count_unapplied(mark);
+  if (!left)
+    return fail(ErrorCode::kRefused,
+                "shipments may lie unapplied: their folder cannot be read: " + left.error().what,
+                mark.folder, "bring it back, or take over without what lies there: --leave-behind");
+  if (*left == 0) return {};
+  return fail(ErrorCode::kRefused, fmt::format("{} shipments lie unapplied", *left), mark.folder,
+              "fugo follow applies them; --leave-behind takes over without them");
+}
+
 // taken_over_already tells whether a run that died had committed its takeover: the journal goes on
 // from the mark with that one entry.
 Result<bool> taken_over_already(const keystore::Ledger& ledger, const StandbyMark& mark) {
@@ -32,14 +49,31 @@ Result<bool> taken_over_already(const keystore::Ledger& ledger, const StandbyMar
   return !mark.following || state.journal_entries == mark.journal_entries + 1;
 }
 
+// check_approved gives what the journal is to tell of the approvals. Those of a takeover that died
+// after its entry are in that entry, and used.
+Result<nlohmann::ordered_json> check_approved(const Settings& settings, const StandbyMark& mark,
+                                              const ApprovalFiles& files) {
+  auto checked = [&]() -> Result<nlohmann::ordered_json> {
+    FUGO_ASSIGN(const auto role, any_role(settings));
+    FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
+    FUGO_ASSIGN(const bool already, taken_over_already(*site.ledger, mark));
+    if (already) return nlohmann::ordered_json::object();
+    return check_approvals(settings, *site.ledger, takeover_act(), files);
+  }();
+  hsm::finalize_all();
+  return checked;
+}
+
 // commit_takeover notes the new epoch, and thaws what was frozen by handing over.
 Status commit_takeover(keystore::Ledger& ledger, const keystore::Actor& actor,
-                       const TakenOver& taken, const std::string& reason) {
-  const nlohmann::ordered_json details = {{"epoch", taken.epoch},
-                                          {"was", taken.mark.following ? "following" : kHandedOver},
-                                          {"shipment", taken.mark.number},
-                                          {"journal_head", taken.mark.journal_head},
-                                          {"reason", reason}};
+                       const TakenOver& taken, const std::string& reason,
+                       const nlohmann::ordered_json& approval) {
+  nlohmann::ordered_json details = {{"epoch", taken.epoch},
+                                    {"was", taken.mark.following ? "following" : kHandedOver},
+                                    {"shipment", taken.mark.number},
+                                    {"journal_head", taken.mark.journal_head},
+                                    {"reason", reason}};
+  details.update(approval);
   FUGO_ASSIGN(const auto update, keystore::begin_standby(ledger));
   auto& state = update->state();
   if (taken.mark.following && !taken.mark.matches(state))
@@ -51,6 +85,8 @@ Status commit_takeover(keystore::Ledger& ledger, const keystore::Actor& actor,
 }
 
 }  // namespace
+
+KeyAct takeover_act() { return {kAct, {}}; }
 
 Result<std::uint64_t> epoch_of(const keystore::Ledger& ledger) {
   std::uint64_t epoch = 1;
@@ -65,18 +101,16 @@ Result<TakenOver> take_over(const Settings& settings, const keystore::Actor& act
                             const TakeOverWishes& wishes, const SiteStage& stage,
                             std::string& applied) {
   const auto& ledger = settings.ledger_directory;
-  FUGO_ASSIGN(auto mark, read_mark(ledger));
-  if (!mark)
-    return fail(ErrorCode::kRefused, "this ledger does not stand by: it is the one that counts",
-                ledger.string());
-  TakenOver taken{0, std::move(*mark)};
-  if (const auto left = count_unapplied(taken.mark);
-      taken.mark.following && left != 0 && !wishes.leave_behind)
-    return fail(ErrorCode::kRefused, fmt::format("{} shipments lie unapplied", left),
-                taken.mark.folder,
-                "fugo follow applies them; --leave-behind takes over without them");
-  if (!wishes.unverified) FUGO_TRY(verify_received(settings, stage));
+  if (!keystore::stands_by(ledger)) return does_not_stand_by(ledger);
+  // First: what is looked at below is what is taken over, whatever follows by a timer.
   FUGO_ASSIGN(const auto lock, keystore::take_writer_lock(ledger));
+  FUGO_ASSIGN(auto mark, read_mark(ledger));
+  if (!mark) return does_not_stand_by(ledger);
+  TakenOver taken{0, std::move(*mark)};
+  if (taken.mark.following && !wishes.leave_behind) FUGO_TRY(check_all_applied(taken.mark));
+  // Before the verification, which takes long.
+  FUGO_ASSIGN(const auto approval, check_approved(settings, taken.mark, wishes.approval));
+  if (!wishes.unverified) FUGO_TRY(verify_received(settings, stage, &lock));
   FUGO_ASSIGN(const auto site, open_standby_ledger(settings, hsm::TokenRole::kIssuing));
   FUGO_ASSIGN(const bool already, taken_over_already(*site.ledger, taken.mark));
   FUGO_ASSIGN(taken.epoch, epoch_of(*site.ledger));
@@ -84,7 +118,7 @@ Result<TakenOver> take_over(const Settings& settings, const keystore::Actor& act
     FUGO_ASSIGN(const auto state, site.ledger->state());
     if (taken.mark.following && !taken.mark.matches(state)) return not_as_left(settings);
     ++taken.epoch;
-    FUGO_TRY(commit_takeover(*site.ledger, actor, taken, wishes.reason));
+    FUGO_TRY(commit_takeover(*site.ledger, actor, taken, wishes.reason, approval));
     applied = "the journal notes the takeover; run it again to end it";
   }
   // What a follow that died has linked there would keep files that are deleted later.

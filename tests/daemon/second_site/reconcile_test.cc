@@ -1,4 +1,8 @@
 // Proof that two sites are equal, the walk to a new machine, and what a lagging site finds out.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include "tests/daemon/second_site/two_sites.h"
 
 namespace fugo::test {
@@ -145,6 +149,64 @@ TEST(Reconcile, SaysWhatCannotComeOutTheSameAndWhatIsMissing) {
   const auto gap = sites.at_second({"reconcile", files[2].string()});
   EXPECT_EQ(gap.exit_code, 1);
   EXPECT_THAT(gap.err, HasSubstr("are in none of the copies"));
+}
+
+// Whoever can write the folder of the copies can make an entry; a signed checkpoint tells.
+TEST(Reconcile, ACheckpointTellsAnEntryThatWasAddedAndOneThatIsMissing) {
+  const TwoSites sites;
+  const auto copies = sites.scratch() / "journal";
+  fs::create_directory(copies);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  ASSERT_EQ(sites.first().run({"agency", "suspend", "011002"}).exit_code, 0);
+  ASSERT_EQ(sites.first().run({"agency", "resume", "011002"}).exit_code, 0);
+  ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  const auto note = checkpoint(sites, "note");
+  const auto reconcile = [&] {
+    return sites.at_second({"--json", "reconcile", copies.string(), "--checkpoint", note});
+  };
+  const auto good = reconcile();
+  EXPECT_EQ(good.exit_code, 1) << good.err;
+  const auto entries = good.json()["signed_entries"].get<std::uint64_t>();
+  EXPECT_EQ(good.json()["entries"], 2);
+  EXPECT_THAT(sites.at_second({"reconcile", copies.string()}).out,
+              HasSubstr("Not compared with a signed checkpoint"));
+  // The last entry is gone.
+  fs::path last;
+  for (const auto& entry : fs::directory_iterator(copies)) last = std::max(last, entry.path());
+  const auto text = read_file(last);
+  const auto second = text.find('\n') + 1;
+  write_file(last, text.substr(0, second));
+  const auto cut = reconcile();
+  EXPECT_EQ(cut.exit_code, 5) << cut.out;
+  EXPECT_THAT(cut.err, HasSubstr("the newest copies are missing"));
+  // Another act in its place: another reason of the same chain is made by the second site itself.
+  ASSERT_EQ(sites.take_over().exit_code, 0);
+  ASSERT_EQ(sites.at_second({"freeze", "link", "--reason", "forged"}).exit_code, 0);
+  const auto forged = (sites.scratch() / "forged.jsonl").string();
+  ASSERT_EQ(
+      sites.at_second({"journal", "export", "--out", forged, "--from", std::to_string(entries - 2)})
+          .exit_code,
+      0);
+  const auto first = sites.first().run({"--json", "reconcile", forged, "--checkpoint", note});
+  EXPECT_EQ(first.exit_code, 5) << first.out;
+  EXPECT_THAT(first.err, HasSubstr("do not make the journal"));
+}
+
+// Two at once would write one file and spoil the copy for good.
+TEST(JournalCopy, OneAtATimeInAFolder) {
+  const TwoSites sites;
+  const auto copies = sites.scratch() / "journal";
+  fs::create_directory(copies);
+  const int folder = ::open(copies.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(folder, LOCK_EX | LOCK_NB), 0);
+  const auto busy = sites.first().run({"journal", "copy", copies.string()});
+  EXPECT_EQ(busy.exit_code, 1);
+  EXPECT_THAT(busy.err, HasSubstr("another process copies the journal there"));
+  EXPECT_TRUE(fs::is_empty(copies));
+  ::close(folder);
+  EXPECT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
 }
 
 TEST(JournalCopy, FindsALedgerThatWasPutBack) {

@@ -1,0 +1,136 @@
+// What others can do to the folder that shipments go through, and a first site that was put back.
+#include <sys/stat.h>
+
+#include <thread>
+
+#include "daemon/link_usage.h"
+#include "tests/daemon/second_site/two_sites.h"
+
+namespace fugo::test {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+TEST(Transport, AShipmentUnderTheNextOnesNameIsNotAppliedAgain) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  fs::copy(sites.shipment(1), sites.shipment(2), fs::copy_options::recursive);
+  const auto refused = sites.follow();
+  EXPECT_EQ(refused.exit_code, 5);
+  EXPECT_THAT(refused.err, HasSubstr("under the name of another shipment"));
+  // Nor to a gap that a whole one would bridge.
+  fs::rename(sites.shipment(2), sites.shipment(5));
+  EXPECT_EQ(sites.follow().exit_code, 5);
+  fs::remove_all(sites.shipment(5));
+  EXPECT_EQ(sites.follow().exit_code, 0);
+}
+
+// The first site is put back and gives out numbers that the second has applied already.
+TEST(Transport, AFirstSiteThatWasPutBackIsNoticedByOneShipment) {
+  const TwoSites sites;
+  const auto old = sites.scratch() / "old";
+  fs::copy(sites.first().directory() / "ledger", old, fs::copy_options::recursive);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  for (int i = 2; i <= 4; ++i) {
+    (void)sites.issue_first("N" + std::to_string(i), 500 + static_cast<std::uint64_t>(i));
+    ASSERT_EQ(sites.ship().exit_code, 0);
+  }
+  ASSERT_EQ(sites.follow().exit_code, 0);
+  const auto before = sites.digest_second();
+  fs::remove_all(sites.first().directory() / "ledger");
+  fs::rename(old, sites.first().directory() / "ledger");
+  fs::rename(sites.shipment(1), sites.scratch() / "applied");
+  const auto sent = sites.ship();
+  ASSERT_EQ(sent.exit_code, 0) << sent.err;
+  ASSERT_EQ(sent.json()["number"], 1);
+  const auto refused = sites.follow();
+  EXPECT_EQ(refused.exit_code, 5) << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("was put back"));
+  EXPECT_EQ(sites.digest_second(), before);
+  // One that nobody signed proves nothing.
+  const auto file = sites.shipment(1) / "shipment.json.sig";
+  write_file(file, read_file(file) + "x");
+  EXPECT_EQ(sites.follow().exit_code, 0);
+  EXPECT_EQ(sites.take_over().exit_code, 0);
+}
+
+TEST(Transport, ATakeoverDoesNotLoseWhatLiesInAFolderThatIsAway) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  fs::rename(sites.folder(), sites.scratch() / "away");
+  const auto status = sites.at_second({"--json", "status"}).json()["sites"]["standby"];
+  EXPECT_TRUE(status["unapplied"].is_null()) << status;
+  EXPECT_THAT(sites.at_second({"status"}).out, HasSubstr("unknown"));
+  const auto refused = sites.take_over();
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("may lie unapplied"));
+  EXPECT_EQ(sites.take_over({"--leave-behind"}).exit_code, 0);
+}
+
+// A timer follows while somebody takes over: either comes first, and neither is told of damage.
+TEST(Transport, ATakeoverBesideAFollowTellsOfNoDamage) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  CommandResult followed, taken;
+  std::thread follower([&] { followed = sites.follow(); });
+  for (int i = 0; i < 20; ++i) {
+    taken = sites.take_over();
+    ASSERT_THAT(taken.exit_code, AnyOf(0, 1)) << taken.err;
+    if (taken.exit_code == 0) break;
+    EXPECT_THAT(taken.err, AnyOf(HasSubstr("lie unapplied"), HasSubstr("another process")));
+  }
+  follower.join();
+  EXPECT_EQ(followed.exit_code, 0) << followed.err;
+  if (taken.exit_code != 0) taken = sites.take_over();
+  EXPECT_EQ(taken.exit_code, 0) << taken.err;
+  EXPECT_EQ(sites.digest_second(), sites.digest_first());
+}
+
+TEST(Transport, ADirectoryThatSomebodyElsePreparedIsNotFilled) {
+  const TwoSites sites;
+  const auto prepared = sites.folder() / ".shipment-0000000001.tmp";
+  fs::create_directory(prepared);
+  ASSERT_EQ(::chmod(prepared.c_str(), 0777), 0);
+  const auto refused = sites.ship();
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("can be written by others"));
+  ASSERT_EQ(::chmod(prepared.c_str(), 0700), 0);
+  EXPECT_EQ(sites.ship().exit_code, 0);
+}
+
+TEST(Transport, AHandOverTakesTheUsesOfLinkingAlong) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  const auto uses = sites.first().directory() / "link-usage";
+  {
+    const auto spool = daemon::UsageSpool::open(uses, "core");
+    ASSERT_TRUE(spool) << spool.error().message();
+    const std::vector<engine::LinkUse> counts = {{"131016", 7, 5}};
+    ASSERT_TRUE((*spool)->write(counts, 1'795'000'000, 1'795'000'060));
+  }
+  ASSERT_FALSE(fs::is_empty(uses));
+  const auto final = sites.ship({"--final"});
+  ASSERT_EQ(final.exit_code, 0) << final.err;
+  EXPECT_TRUE(fs::is_empty(uses));
+  ASSERT_EQ(sites.follow().exit_code, 0);
+  const auto journal = sites.at_second({"--json", "journal", "show"}).json();
+  std::uint64_t asked = 0;
+  for (const auto& entry : journal["entries"])
+    if (entry["act"] == "link.use")
+      asked += entry["details"]["agencies"]["131016"]["asked"].get<std::uint64_t>();
+  EXPECT_EQ(asked, 7U);
+}
+
+}  // namespace
+}  // namespace fugo::test

@@ -31,6 +31,9 @@ Result<ReadShipment> read_signed(const Settings& settings, const fs::path& direc
     return read_shipment(*token, directory);
   }();
   hsm::finalize_all();
+  if (read && directory.filename() != shipment_name(read->shipment.number))
+    return fail(ErrorCode::kDamaged, "lies under the name of another shipment", directory.string(),
+                "have it sent again; nothing of it was used");
   return read;
 }
 

@@ -51,7 +51,7 @@ struct ReadShipment {
 [[nodiscard]] Result<Shipment> look_at(const std::filesystem::path& directory);
 
 // read_shipment: kDamaged unless the inventory is signed by the journal key that it names, as this
-// token has it itself: nothing of the shipment is used for that; and lies under its own name.
+// token has it itself: nothing of the shipment is used for that.
 [[nodiscard]] Result<ReadShipment> read_shipment(hsm::Token& token,
                                                  const std::filesystem::path& directory);
 

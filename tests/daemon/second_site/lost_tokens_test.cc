@@ -69,5 +69,22 @@ TEST(LostTokens, TheStandbyTokenIsRebuiltAndAllOfThemAre) {
   expect_same_symbols(sites, "B1");
 }
 
+TEST(LostTokens, AllOfThemAndTheFirstLedgerAndTheSecondSiteIsBehind) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  const auto lost = sites.issue_first("N1", 500);  // no shipment has it
+  for (const char* role : {"issuing", "linking", "standby"})
+    make_token(token(sites, role), std::string("fugo-") + role);
+  fs::remove_all(sites.first().directory() / "ledger");
+  EXPECT_NE(sites.take_over().exit_code, 0);
+  const auto done = recover(sites, "standby");
+  ASSERT_EQ(done.exit_code, 0) << done.err;
+  ASSERT_EQ(sites.take_over().exit_code, 0);
+  expect_same_symbols(sites, "C1");
+  EXPECT_EQ(sites.issue_second("C2", 500), lost);
+  EXPECT_EQ(sites.at_second({"verify"}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace fugo::test

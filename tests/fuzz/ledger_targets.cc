@@ -146,7 +146,7 @@ FUGO_FUZZ(journal_copy) {
   }
   const auto path = put_file("copy.jsonl", as_bytes(copy));
   (void)compare_copy(ledger(), path);
-  const auto found = reconcile(ledger(), {path});
+  const auto found = reconcile(ledger(), {path}, {});
   if (found) reached();
   if (found) must(found->jobs.size() <= found->entries, "a job is of an entry");
 }

@@ -118,7 +118,7 @@ TEST(Output, StatusTellsOfTheSite) {
   const auto& site = TestSite::pristine();
   const auto status = site.run({"--json", "status"}).json();
   EXPECT_EQ(status["environment"], "test");
-  EXPECT_EQ(status["schema"], 2);
+  EXPECT_EQ(status["schema"], 3);
   EXPECT_EQ(status["agencies"], 5);
   EXPECT_EQ(status["issuances"], 0);
   EXPECT_EQ(status["symbol_version"], 1);

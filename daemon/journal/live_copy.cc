@@ -8,8 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <mutex>
+#include <span>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/file.h"
@@ -47,7 +50,8 @@ void tell(const fs::path& folder, const Error* error) {
 // cannot_be_kept says what it means that a copy cannot be written.
 Error cannot_be_kept(Error error) {
   error.what = "a copy of the journal cannot be kept: " + error.what;
-  error.hint = error.code == ErrorCode::kIo ? kStops : kPutAside;
+  if (error.code == ErrorCode::kIo) error.hint = kStops;
+  if (error.code == ErrorCode::kDamaged) error.hint = kPutAside;
   return error;
 }
 
@@ -83,7 +87,8 @@ Result<Tail> read_tail(int fd, const fs::path& file) {
   for (std::uint64_t bytes = std::min(kFirst, size);; bytes = std::min(2 * bytes, size)) {
     FUGO_ASSIGN(auto text, read_at(fd, size - bytes, bytes, file));
     const auto end = text.rfind('\n');
-    const auto begin = end == 0 || end == std::string::npos ? end : text.rfind('\n', end - 1);
+    const auto begin =
+        end == 0 || end == std::string::npos ? std::string::npos : text.rfind('\n', end - 1);
     if (end != std::string::npos && (begin != std::string::npos || bytes == size)) {
       tail.torn = text.substr(end + 1);
       text.resize(end);
@@ -101,17 +106,35 @@ Result<Tail> read_tail(int fd, const fs::path& file) {
   }
 }
 
+// How long somebody else may hold a copy: whoever can read the file can, and LMDB's lock is held.
+constexpr std::chrono::seconds kPatience{10}, kAtOnce{0};
+
+// Opening is what opening a copy has to know: which are open already, since the same file by
+// another name would wait for itself, and for how long to wait for others who write it.
+class CopyFile;
+struct Opening {
+  std::span<const CopyFile> held;
+  std::chrono::seconds patience = kPatience;
+};
+
 // CopyFile is one copy, locked for as long as it lives.
 class CopyFile {
  public:
-  // open makes the file where there is none. Waits for others who write it.
-  static Result<CopyFile> open(const fs::path& folder) {
+  // open makes the file where there is none.
+  static Result<CopyFile> open(const fs::path& folder, const Opening& opening) {
     CopyFile copy;
     copy.folder_ = folder;
     copy.path_ = folder / kLiveCopy;
     FUGO_ASSIGN(copy.fd_, open_file(copy.path_, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
-    while (::flock(copy.fd_.get(), LOCK_EX) != 0)
-      if (errno != EINTR) return fail_errno("cannot lock", copy.path_.string(), errno);
+    struct stat info {};
+    if (::fstat(copy.fd_.get(), &info) != 0)
+      return fail_errno("cannot read", copy.path_.string(), errno);
+    copy.place_ = {info.st_dev, info.st_ino};
+    for (const CopyFile& other : opening.held)
+      if (other.place_ == copy.place_)
+        return fail(ErrorCode::kUsage, "is the same file as " + other.path_.string(),
+                    copy.path_.string(), "name each folder once in journal.copies");
+    FUGO_TRY(copy.lock(opening.patience));
     FUGO_ASSIGN(copy.tail_, read_tail(copy.fd_.get(), copy.path_));
     if (copy.tail_.entries == 0) FUGO_TRY(sync_directory(folder));
     return copy;
@@ -173,7 +196,21 @@ class CopyFile {
   }
 
  private:
+  [[nodiscard]] Status lock(std::chrono::seconds patience) const {
+    constexpr auto kPause = std::chrono::milliseconds(5);
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EINTR) continue;
+      if (errno != EWOULDBLOCK) return fail_errno("cannot lock", path_.string(), errno);
+      if (std::chrono::steady_clock::now() >= end)
+        return fail(ErrorCode::kIo, "another process holds it by flock", path_.string());
+      std::this_thread::sleep_for(kPause);
+    }
+    return {};
+  }
+
   fs::path folder_, path_;
+  std::pair<dev_t, ino_t> place_;
   UniqueFd fd_;
   Tail tail_;
   std::string text_;
@@ -191,8 +228,9 @@ Status fill(CopyFile& copy, std::uint64_t entries,
   return copy.write();
 }
 
-Result<CopyFile> make_ready(const fs::path& folder, const keystore::JournalAct& act) {
-  FUGO_ASSIGN(auto copy, CopyFile::open(folder));
+Result<CopyFile> make_ready(const fs::path& folder, const keystore::JournalAct& act,
+                            const Opening& opening) {
+  FUGO_ASSIGN(auto copy, CopyFile::open(folder, opening));
   FUGO_TRY(copy.check(act.committed, act.head, act.entry));
   FUGO_TRY(fill(copy, act.committed, act.entry));
   for (const auto& entry : act.added) FUGO_TRY(copy.add(entry));
@@ -203,6 +241,7 @@ Result<CopyFile> make_ready(const fs::path& folder, const keystore::JournalAct& 
 class ReadyCopies final : public keystore::JournalCopier::Ready {
  public:
   void add(CopyFile copy) { copies_.push_back(std::move(copy)); }
+  [[nodiscard]] std::span<const CopyFile> held() const { return copies_; }
 
   void write() override {
     for (auto& copy : copies_) {
@@ -222,11 +261,12 @@ class ReadyCopies final : public keystore::JournalCopier::Ready {
 Result<std::unique_ptr<keystore::JournalCopier::Ready>> LiveCopies::prepare(
     const keystore::JournalAct& act) {
   auto ready = std::make_unique<ReadyCopies>();
-  // To stop the work must always be possible: a copy gets that with the next act.
+  // To stop the work must always be possible, and wait for nobody: a copy that cannot take it gets
+  // that with the next act.
   const bool stops = std::all_of(act.added.begin(), act.added.end(),
                                  [](const auto& entry) { return entry.act == "freeze"; });
   for (const auto& folder : folders_) {
-    auto copy = make_ready(folder, act);
+    auto copy = make_ready(folder, act, {ready->held(), stops ? kAtOnce : kPatience});
     if (copy) {
       ready->add(std::move(*copy));
       tell(folder, nullptr);
@@ -245,7 +285,7 @@ std::map<fs::path, Error> failing_copies() {
 }
 
 Result<CaughtUp> catch_up(const keystore::Ledger& ledger, const fs::path& folder) {
-  FUGO_ASSIGN(auto copy, CopyFile::open(folder));
+  FUGO_ASSIGN(auto copy, CopyFile::open(folder, {}));
   FUGO_ASSIGN(const auto state, ledger.state());
   std::vector<keystore::JournalEntry> page;
   const auto read = [&](std::uint64_t sequence) -> Result<keystore::JournalEntry> {

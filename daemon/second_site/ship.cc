@@ -14,6 +14,7 @@
 #include "daemon/build_directory.h"
 #include "daemon/custodian_key.h"
 #include "daemon/journal/journal_check.h"
+#include "daemon/journal/live_copy.h"
 #include "daemon/second_site/standby_mark.h"
 #include "daemon/site_access.h"
 #include "daemon/standby_access.h"
@@ -175,6 +176,9 @@ class Shipper {
       FUGO_TRY(update->append_journal(actor_, "ship", details.dump()));
       return update->commit();
     }
+    // A copy of the journal that cannot be kept refuses the commit: known before the site is
+    // fenced.
+    FUGO_TRY(catch_up_all(*site_.ledger, settings_.journal_copies));
     FUGO_ASSIGN(const auto update, keystore::begin_standby(*site_.ledger));
     auto& state = update->state();
     if (state.open_job != 0 || state.open_run != 0)

@@ -1,6 +1,9 @@
 // Copies of the journal that every act goes to: what they have, and what happens when they cannot.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -194,6 +197,37 @@ TEST_F(LiveCopy, ALedgerThatWasPutBackIsFoundByTheNextAct) {
   ASSERT_EQ(act("X3").exit_code, 0);
   EXPECT_EQ(copy("one"), whole());
   EXPECT_THAT(whole(), Not(HasSubstr("\"X2\"")));
+}
+
+// Whoever can read a copy can hold it: that ends in an error, and a freeze does not wait for it.
+TEST_F(LiveCopy, ACopyThatSomebodyHoldsIsNotWaitedForInVain) {
+  ASSERT_EQ(act("X1").exit_code, 0);
+  const int holder = ::open((path("two") + "/journal.jsonl").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(holder, LOCK_EX), 0);
+  const auto before = entries();
+  EXPECT_EQ(site_.run({"freeze", "issue", "--reason", "test"}).exit_code, 1);
+  EXPECT_EQ(entries(), before + 1);
+  const auto refused = site_.run({"thaw"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("another process holds it"));
+  ::close(holder);
+  EXPECT_EQ(site_.run({"thaw"}).exit_code, 0);
+  EXPECT_EQ(copy("two"), whole());
+}
+
+TEST_F(LiveCopy, OneFileByTwoNamesIsToldAndSoIsAnEmptyLine) {
+  ASSERT_EQ(act("X1").exit_code, 0);
+  fs::remove_all(path("two"));
+  fs::create_directory_symlink(path("one"), path("two"));
+  const auto twice = act("X2");
+  EXPECT_NE(twice.exit_code, 0);
+  EXPECT_THAT(twice.err, HasSubstr("is the same file as"));
+  fs::remove(path("two"));
+  fs::create_directory(path("two"));
+  write_file(path("two") + "/journal.jsonl", "\n");
+  const auto empty = act("X3");
+  EXPECT_EQ(empty.exit_code, 5) << empty.err;
+  EXPECT_THAT(empty.err, HasSubstr("journal.jsonl"));
 }
 
 TEST_F(LiveCopy, TwoLedgersDoNotShareACopy) {

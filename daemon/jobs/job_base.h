@@ -116,8 +116,8 @@ class Job {
 
   std::optional<keystore::JobRow> known_;  // this id's job, if it came before
   RowAllowance allowed_;
-  bool checking_ = false;  // nothing is applied
-  bool looked_ = false;    // codes were put to the HSM before anything was committed
+  bool checking_ = false;              // nothing is applied
+  bool looked_ = false;                // codes were put to the HSM before anything was committed
   SecretBytes<32> request_key_;        // of request_hmac
   std::uint64_t rejects_of_file_ = 0;  // without those that the ledger finds
   std::uint64_t of_ledger_ = 0;        // those, if they were looked for before the work

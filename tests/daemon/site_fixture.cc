@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,18 +108,48 @@ std::string read_file(const std::filesystem::path& path) {
   return content.str();
 }
 
+namespace {
+
+// The folder in which test programs of one run keep a pristine site for one another: a ceremony
+// makes RSA keys, which takes seconds. Empty: each program makes its own.
+std::filesystem::path shared_folder() {
+  const char* folder = std::getenv("FUGO_TEST_SITES");
+  return folder == nullptr ? std::filesystem::path() : std::filesystem::path(folder);
+}
+
+void copy_site(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
+  move_tokens(to);
+}
+
+}  // namespace
+
 const TestSite& TestSite::pristine() {
-  static const TestSite site(std::vector<std::string>{});
+  static const TestSite site(Pristine{});
   return site;
 }
 
-TestSite::TestSite() {
-  std::filesystem::copy(pristine().directory(), directory(),
-                        std::filesystem::copy_options::recursive);
-  move_tokens(directory());
+TestSite::TestSite(Pristine) {
+  const auto folder = shared_folder();
+  const int lock =
+      folder.empty() ? -1 : ::open((folder / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock >= 0 && ::flock(lock, LOCK_EX) == 0 && std::filesystem::exists(folder / "site")) {
+    copy_site(folder / "site", directory());
+  } else {
+    make({});
+    if (lock >= 0) {
+      copy_site(directory(), folder / "new");
+      std::filesystem::rename(folder / "new", folder / "site");
+    }
+  }
+  if (lock >= 0) ::close(lock);
 }
 
-TestSite::TestSite(const std::vector<std::string>& init_arguments) {
+TestSite::TestSite() { copy_site(pristine().directory(), directory()); }
+
+TestSite::TestSite(const std::vector<std::string>& init_arguments) { make(init_arguments); }
+
+void TestSite::make(const std::vector<std::string>& init_arguments) const {
   std::vector<std::string> words = {"init", "--dir", directory().string()};
   words.insert(words.end(), init_arguments.begin(), init_arguments.end());
   const auto made = run_fugo(words);

@@ -61,7 +61,7 @@ extern const char* const kTestAgencies;
 class TestSite {
  public:
   // pristine is one site for the whole program, made on first use: run nothing on it that changes
-  // it.
+  // it. With FUGO_TEST_SITES, a folder, all programs of a run have copies of one.
   static const TestSite& pristine();
   // A copy of the pristine site, free to be changed, in a directory that goes with the object.
   TestSite();
@@ -80,6 +80,10 @@ class TestSite {
   void set_config(const std::string& from, const std::string& to) const;
 
  private:
+  struct Pristine {};
+  explicit TestSite(Pristine);
+  void make(const std::vector<std::string>& init_arguments) const;
+
   TemporaryDirectory temporary_;
 };
 

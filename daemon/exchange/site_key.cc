@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string_view>
 
 #include "base/file.h"
@@ -32,15 +33,19 @@ std::uint16_t number_of(std::string_view text) {
   return read.ec == std::errc() ? number : std::uint16_t{0};
 }
 
+// key_of is the label that a journal entry names, or empty.
+std::string key_of(const keystore::JournalEntry& entry) {
+  const auto details = Json::parse(entry.details, nullptr, false);
+  const bool named = details.is_object() && details.contains("key") && details["key"].is_string();
+  return named ? details["key"].get<std::string>() : std::string();
+}
+
 // last_journaled is the greatest number that a key was ever begun with: a key of which neither
 // token nor folder has anything left was given to senders all the same.
 Result<std::uint16_t> last_journaled(const keystore::Ledger& ledger) {
   std::uint16_t last = 0;
   FUGO_TRY(for_each_entry(ledger, 0, [&](const keystore::JournalEntry& entry) -> Status {
-    if (entry.act != "exchange.create.start") return {};
-    const auto details = Json::parse(entry.details, nullptr, false);
-    if (details.is_object() && details.contains("key") && details["key"].is_string())
-      last = std::max(last, number_of(details["key"].get<std::string>()));
+    if (entry.act == "exchange.create.start") last = std::max(last, number_of(key_of(entry)));
     return {};
   }));
   return last;
@@ -132,6 +137,16 @@ Result<std::vector<SiteKey>> list_site_keys(const Settings& settings) {
   for (const auto& key : in_token)
     keys.push_back({key.label, {}, {}, 0, "has no certificate: nothing is encrypted to it"});
   return keys;
+}
+
+Result<bool> has_site_key(const keystore::Ledger& ledger) {
+  std::set<std::string> keys;
+  FUGO_TRY(for_each_entry(ledger, 0, [&](const keystore::JournalEntry& entry) -> Status {
+    if (entry.act == "exchange.create.start") keys.insert(key_of(entry));
+    if (entry.act == "exchange.destroy") keys.erase(key_of(entry));
+    return {};
+  }));
+  return !keys.empty();
 }
 
 Result<bool> destroy_site_key(const Settings& settings, const std::string& label,

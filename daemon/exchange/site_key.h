@@ -31,6 +31,10 @@ struct SiteKey {
 // list_site_keys lists the token's keys and the folder's certificates.
 [[nodiscard]] Result<std::vector<SiteKey>> list_site_keys(const Settings& settings);
 
+// has_site_key tells by the journal alone whether a key was made, or its making begun, that was not
+// destroyed since: what is encrypted to it must be opened, whatever token and folder have now.
+[[nodiscard]] Result<bool> has_site_key(const keystore::Ledger& ledger);
+
 // destroy_site_key takes a key out of the token and its certificate out of use (LABEL.pem.old); the
 // label's number is not used again. False when neither was there. Journaled before and after.
 [[nodiscard]] Result<bool> destroy_site_key(const Settings& settings, const std::string& label,

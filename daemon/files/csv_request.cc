@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "daemon/exchange/message.h"
+#include "daemon/exchange/site_key.h"
 #include "daemon/files/encoding.h"
 #include "daemon/files/head.h"
 #include "daemon/files/request.h"
@@ -90,13 +91,20 @@ Result<std::unique_ptr<Request>> CsvRequest::open(const std::filesystem::path& p
 }
 
 // A folder that is not there, or has nothing in it, is no fault of the request: a path is wrong, or
-// a file system is not mounted. A site that was never made for encrypted requests has neither.
-Status check_folders(const ExchangeRules& rules, const std::vector<Certificate>& senders,
+// a file system is not mounted. A site that takes no encrypted requests has neither, and no key: it
+// may refuse them. Where there is a key both folders are away, as when they are on one disk.
+Status check_folders(const RequestOpening& how, const std::vector<Certificate>& senders,
                      const std::vector<Certificate>& own) {
+  const ExchangeRules& rules = how.rules;
   std::error_code ignored;
   if (senders.empty() && own.empty() && !std::filesystem::exists(rules.senders, ignored) &&
-      !std::filesystem::exists(rules.certificates, ignored))
-    return {};
+      !std::filesystem::exists(rules.certificates, ignored)) {
+    bool has_key = false;
+    if (how.ledger != nullptr) {
+      FUGO_ASSIGN(has_key, has_site_key(*how.ledger));
+    }
+    if (!has_key) return {};
+  }
   if (senders.empty())
     return fail(ErrorCode::kRefused, "has no certificate of a known sender in it",
                 rules.senders.string(), "docs/exchange.md says how one comes there");
@@ -121,7 +129,7 @@ Status CsvRequest::decrypt(const RequestOpening& how) {
   FUGO_TRY(check_trusted(how.rules.certificates));
   FUGO_ASSIGN(auto senders, read_certificates(how.rules.senders));
   FUGO_ASSIGN(const auto own, read_certificates(how.rules.certificates));
-  FUGO_TRY(check_folders(how.rules, senders, own));
+  FUGO_TRY(check_folders(how, senders, own));
   FUGO_ASSIGN(auto clear, decrypt_message(file_.bytes(), own, *how.token, text_.path));
   FUGO_ASSIGN(message_, verify_message(std::move(clear), std::move(senders), text_.path));
   sender_.name = message_.sender.name();

@@ -22,6 +22,9 @@
 namespace fugo::hsm {
 class Token;
 }
+namespace fugo::keystore {
+class Ledger;
+}
 
 namespace fugo::daemon {
 
@@ -29,6 +32,7 @@ namespace fugo::daemon {
 struct RequestOpening {
   ExchangeRules rules = {};     // who may send what
   hsm::Token* token = nullptr;  // that encrypted requests are opened with; null: none is taken
+  const keystore::Ledger* ledger = nullptr;  // whose journal tells of exchange keys; null: of none
 };
 
 // RequestSender is who signed a request: the name of a certificate in the folder of senders, and

@@ -20,7 +20,8 @@
 namespace fugo::daemon {
 
 Result<std::unique_ptr<Job>> make_job(engine::Site& site, const JobOptions& options) {
-  FUGO_ASSIGN(auto request, Request::open(options.request, {options.exchange, &site.token()}));
+  FUGO_ASSIGN(auto request,
+              Request::open(options.request, {options.exchange, &site.token(), &site.ledger()}));
   const keystore::JobKind kind = request->head().kind;
   if (!options.expected_id.empty() && options.expected_id != request->head().id)
     return fail(ErrorCode::kRefused, "the request in it has another id than the file's name says",
@@ -64,7 +65,8 @@ Result<bool> is_request_of(engine::Site& site, const JobOptions& options,
   if (!file) return tl::unexpected(std::move(file).error());
   std::unique_ptr<Request> opened;  // of an encrypted one: what counts is what is in it
   if (is_encrypted_file(options.request)) {
-    auto request = Request::open(options.request, {options.exchange, &site.token()});
+    auto request =
+        Request::open(options.request, {options.exchange, &site.token(), &site.ledger()});
     // What is wrong with this site says nothing of the file.
     if (!request && request.error().code == ErrorCode::kRefused &&
         request.error().where.starts_with(options.request.string()))

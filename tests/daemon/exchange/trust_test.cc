@@ -146,6 +146,32 @@ TEST_F(SiteFaults, DestroyNoRequest) {
       "is no X.509 certificate", [&] { fs::remove(site().directory() / "senders/half.pem"); });
 }
 
+// Both lie on one disk, which is away.
+TEST_F(SiteFaults, DestroyNoRequestWhenBothFoldersAreAway) {
+  site().set_config("[ledger]",
+                    "[daemon]\nretry_first_seconds = 1\nretry_most_seconds = 1\n\n[ledger]");
+  expect_kept(
+      "B1",
+      [&] {
+        move("senders", "away");
+        move("exchange", "away-too");
+      },
+      "no certificate of a known sender",
+      [&] {
+        move("away-too", "exchange");
+        move("away", "senders");
+      });
+  // With its only key destroyed the site takes none any more: nothing that comes can be opened.
+  drop(site(), "B2.p7m",
+       read_file(with_.seal("sealed", request_text("B2", trial_rows(0, 5, {"131016"})))));
+  ASSERT_EQ(site().run({"exchange", "destroy", kLabel}).exit_code, 0);
+  move("senders", "away");
+  move("exchange", "away-too");
+  RunningDaemon daemon(site());
+  EXPECT_TRUE(wait_for([&] { return refused(site(), "B2"); })) << daemon.log();
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
 TEST_F(SiteFaults, AKeyThatIsNotInTheTokenIsNoFaultOfTheRequest) {
   const auto sealed = with_.seal("J1", kText);
   ASSERT_EQ(site().run({"exchange", "destroy", kLabel}).exit_code, 0);

@@ -20,7 +20,7 @@ Result<std::unique_ptr<Delivery>> Delivery::open(engine::Site& site,
                                                  bool check_digits, const ExchangeRules& exchange,
                                                  const std::filesystem::path& temporary_directory) {
   std::unique_ptr<Delivery> delivery(new Delivery());
-  delivery->opening_ = {exchange, &site.token()};
+  delivery->opening_ = {exchange, &site.token(), &site.ledger()};
   FUGO_ASSIGN(delivery->agencies_, AgencyTable::create(site.agencies()));
   delivery->rules_.agencies = &delivery->agencies_;
   delivery->rules_.check_digits = check_digits;
@@ -49,7 +49,9 @@ Status Delivery::look_at(engine::Site& site, const std::filesystem::path& path,
   FUGO_ASSIGN(file.survey, file.request->survey(options));
   rejected_ += file.survey.rejects.size();
   if (!file.request->sender().name.empty()) {
-    senders_.push_back(file.request->sender());
+    FUGO_ASSIGN(const Sha256 sealed, hash_file(path));
+    FUGO_TRY(file.request->check_unchanged());
+    sealed_.push_back({file.request->sender(), sealed});
     FUGO_ASSIGN(file.text, sha256_of(file.request->text()));
     file.request.reset();
   }

@@ -33,8 +33,16 @@ class Delivery {
   [[nodiscard]] Status for_each_code(const TakeCodes& take);
 
   [[nodiscard]] std::uint64_t rejected() const { return rejected_; }
-  // senders signed the files that are encrypted, in the order of the files.
-  [[nodiscard]] const std::vector<RequestSender>& senders() const { return senders_; }
+  // SealedFile is one that is encrypted: who signed it, and the SHA-256 of the file as it lies
+  // there.
+  struct SealedFile {
+    RequestSender sender;
+    Sha256 sha256{};
+  };
+  // sealed_files are those that are encrypted, in the order of the files.
+  [[nodiscard]] const std::vector<SealedFile>& sealed_files() const { return sealed_; }
+  // clear_files is how many are not. They have no hash: one of few codes could be guessed by it.
+  [[nodiscard]] std::size_t clear_files() const { return files_.size() - sealed_.size(); }
 
  private:
   Delivery() = default;
@@ -51,7 +59,7 @@ class Delivery {
   AgencyTable agencies_;
   RowRules rules_;
   std::vector<File> files_;
-  std::vector<RequestSender> senders_;
+  std::vector<SealedFile> sealed_;
   std::uint64_t rejected_ = 0;
 };
 

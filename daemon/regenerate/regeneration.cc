@@ -30,6 +30,11 @@ Status tell(const RunOptions& options, const char* stage, std::uint64_t done, st
   return options.progress ? options.progress(stage, done, total) : Status{};
 }
 
+Status check_open(const keystore::LedgerState& state, const RunRow& run) {
+  if (state.open_run == run.number) return {};
+  return fail(ErrorCode::kRefused, run.id + " was ended by another process", kWhere);
+}
+
 // Maker brings a run's people and files up to date.
 class Maker {
  public:
@@ -41,9 +46,6 @@ class Maker {
     if (to_.linkage_generation == to_.number) FUGO_TRY(make_people());
     return make_mappings();
   }
-
-  // senders signed what was rebased on.
-  [[nodiscard]] const std::vector<RequestSender>& senders() const { return senders_; }
 
   // make_lost_files makes again what the ledger has made and nobody has acknowledged, but is not
   // there. After the commit: what came since has no old symbol, and who was deleted has none now.
@@ -103,7 +105,7 @@ class Maker {
     FUGO_ASSIGN(const auto delivery, Delivery::open(site_, options_.codes, options_.check_digits,
                                                     options_.exchange, run_.output_directory));
     run_.codes_rejected = delivery->rejected();
-    senders_ = delivery->senders();
+    FUGO_TRY(journal_delivery(*delivery));
     while (run_.people_done < state.next_person) {
       const auto count = std::min<std::size_t>(kPeopleAtOnce, state.next_person - run_.people_done);
       FUGO_ASSIGN(const auto rebaser, engine::Rebaser::create(site_, to_, run_.people_done, count,
@@ -116,6 +118,23 @@ class Maker {
       }));
     }
     return {};
+  }
+
+  // Whose codes the people from here on are made of: before the first of them, for a run that dies
+  // goes on without reading what it has done, or with other files.
+  Status journal_delivery(const Delivery& delivery) {
+    FUGO_ASSIGN(const auto update, site_.ledger().begin());
+    FUGO_TRY(check_open(update->state(), run_));
+    nlohmann::ordered_json details = {{"run", run_.id},
+                                      {"people_before", run_.people_done},
+                                      {"clear_files", delivery.clear_files()},
+                                      {"senders", nlohmann::ordered_json::array()}};
+    for (const auto& file : delivery.sealed_files())
+      details["senders"].push_back({{"sender", file.sender.name},
+                                    {"certificate", file.sender.certificate},
+                                    {"file", hex(file.sha256)}});
+    FUGO_TRY(update->append_journal(options_.actor, "regenerate.delivery", details.dump()));
+    return update->commit();
   }
 
   // A snapshot whose people all are in the new generation.
@@ -187,23 +206,19 @@ class Maker {
   keystore::GenerationRow from_, to_;
   keystore::PersonId deleted_people_ = 0;
   bool rebased_ = false;
-  std::vector<RequestSender> senders_;
 };
 
 // Notes that the run has come to a state, with what it has made.
 Status put_state(engine::Site& site, RunRow& run, RunState state, const char* act,
-                 const RunOptions& options, const std::vector<RequestSender>& senders = {}) {
+                 const RunOptions& options) {
   FUGO_ASSIGN(auto update, site.ledger().begin());
-  if (update->state().open_run != run.number)
-    return fail(ErrorCode::kRefused, run.id + " was ended by another process", kWhere);
+  FUGO_TRY(check_open(update->state(), run));
   run.state = state;
   FUGO_TRY(update->put_run(run).map([](auto&&) {}));
   nlohmann::ordered_json details = {{"run", run.id},
                                     {"people", run.people_made},
                                     {"symbols", run.symbols_mapped},
                                     {"records", run.records_mapped}};
-  for (const RequestSender& sender : senders)
-    details["senders"].push_back({{"sender", sender.name}, {"certificate", sender.certificate}});
   FUGO_TRY(update->append_journal(options.actor, act, details.dump()));
   return update->commit();
 }
@@ -314,9 +329,8 @@ Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& o
   if (run.state != RunState::kReady)
     FUGO_TRY(put_state(site, run, RunState::kRunning, "regenerate.run", options));
   FUGO_TRY(make_directory(run.output_directory));
-  Maker maker(site, *staging, run, options);
-  FUGO_TRY(maker.make());
-  return put_state(site, run, RunState::kReady, "regenerate.ready", options, maker.senders());
+  FUGO_TRY(Maker(site, *staging, run, options).make());
+  return put_state(site, run, RunState::kReady, "regenerate.ready", options);
 }
 
 Status commit(engine::Site& site, RunRow& run, bool reject_old, const RunOptions& options) {

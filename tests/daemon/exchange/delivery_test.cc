@@ -33,6 +33,14 @@ class Delivery : public ::testing::Test {
                                    const std::string& sign = ExchangeSite::kSign) const {
     return with_.seal(id, text(id, first, 10), sign).string();
   }
+  // What the journal says of each delivery that was opened, in order.
+  [[nodiscard]] std::vector<nlohmann::json> deliveries() const {
+    std::vector<nlohmann::json> found;
+    const auto journal = with_.site().run({"--json", "journal", "show"}).json();
+    for (const auto& entry : journal["entries"])
+      if (entry["act"] == "regenerate.delivery") found.push_back(entry["details"]);
+    return found;
+  }
   ExchangeSite with_;
   std::string run_;
 };
@@ -42,14 +50,37 @@ TEST_F(Delivery, IsTakenEncrypted) {
   ASSERT_EQ(made.exit_code, 0) << made.err;
   EXPECT_EQ(made.json()["people_rebased"], 20);
   EXPECT_EQ(made.json()["people_left"], 0);
-  const auto journal = with_.site().run({"--json", "journal", "show"}).json();
-  nlohmann::json ready;
-  for (const auto& entry : journal["entries"])
-    if (entry["act"] == "regenerate.ready") ready = entry["details"];
-  ASSERT_EQ(ready["senders"].size(), 2U) << ready;
-  EXPECT_EQ(ready["senders"][0]["sender"], "jlis");
+  const auto told = deliveries();
+  ASSERT_EQ(told.size(), 1U);
+  ASSERT_EQ(told[0]["senders"].size(), 2U) << told[0];
+  EXPECT_EQ(told[0]["senders"][0]["sender"], "jlis");
+  EXPECT_EQ(told[0]["senders"][0]["certificate"].get<std::string>().size(), 64U);
+  const std::string sum = shell(with_.scratch(), "sha256sum D2.p7m").out.substr(0, 64);
+  EXPECT_EQ(told[0]["senders"][1]["file"], sum);
+  EXPECT_EQ(told[0]["people_before"], 0);
+  EXPECT_EQ(told[0]["clear_files"], 0);
   EXPECT_EQ(with_.site().run({"regenerate", "commit", run_}).exit_code, 0);
   EXPECT_EQ(with_.site().run({"verify"}).exit_code, 0);
+}
+
+// A run that fails after the last person was rebased does not open the delivery again.
+TEST_F(Delivery, IsInTheJournalOfARunThatIsGoneOnWith) {
+  const auto records = with_.site().directory() / "records";
+  std::filesystem::remove_all(records);
+  write_file(records, "no folder: the mapping files cannot be made\n");
+  const std::vector<std::string> codes = {"--codes", sealed("D1", 0), "--codes", sealed("D2", 10)};
+  const auto failed = run(codes);
+  EXPECT_NE(failed.exit_code, 0);
+  EXPECT_THAT(failed.err, HasSubstr(records.string()));
+  std::filesystem::remove(records);
+  ASSERT_EQ(deliveries().size(), 1U) << failed.err;
+  const auto made = run(codes);
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  EXPECT_EQ(made.json()["people_rebased"], 20);
+  const auto told = deliveries();
+  ASSERT_EQ(told.size(), 1U);
+  ASSERT_EQ(told[0]["senders"].size(), 2U) << told[0];
+  EXPECT_EQ(told[0]["senders"][1]["sender"], "jlis");
 }
 
 TEST_F(Delivery, IsTakenInTheClearOnlyWhereThatIsSaid) {
@@ -64,9 +95,13 @@ TEST_F(Delivery, IsTakenInTheClearOnlyWhereThatIsSaid) {
                                    "-inkey stranger.key")})
                 .exit_code,
             1);
+  EXPECT_TRUE(deliveries().empty());
   const auto made = run({"--codes", clear, "--clear-codes"});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   EXPECT_EQ(made.json()["people_rebased"], 20);
+  ASSERT_EQ(deliveries().size(), 1U);
+  EXPECT_EQ(deliveries()[0]["clear_files"], 1);
+  EXPECT_TRUE(deliveries()[0]["senders"].empty());
 }
 
 }  // namespace

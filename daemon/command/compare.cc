@@ -103,6 +103,17 @@ std::string text_of(const LostJob& job) {
                      grouped(job.existing), job.known_here ? " (goes on where it is)" : "");
 }
 
+// torn_text tells of acts that a copy has the beginning of.
+std::string torn_text(const Reconciliation& found) {
+  std::string text;
+  for (const auto& file : found.torn)
+    text += fmt::format(
+        "{} ends with a piece of a line: of one more act, which may have been done, only that was "
+        "written.\n",
+        file.string());
+  return text;
+}
+
 std::string text_of(const Reconciliation& found) {
   const auto trust =
       found.signed_entries == 0
@@ -111,12 +122,13 @@ std::string text_of(const Reconciliation& found) {
                 "the copies can have added entries, or taken the last ones away.\n")
           : fmt::format("The first {} entries are those of a signed checkpoint.\n",
                         grouped(found.signed_entries));
-  if (found.entries == 0) return "This ledger has every entry of these copies.\n" + trust;
-  std::string text =
-      trust + fmt::format("This ledger lacks {} entries{}.\n", grouped(found.entries),
-                          found.parted ? ", and went on by itself: two sites went on" : "");
+  if (found.entries == 0)
+    return "This ledger has every entry of these copies.\n" + trust + torn_text(found);
+  std::string text = trust + torn_text(found) +
+                     fmt::format("This ledger lacks {} entries{}.\n", grouped(found.entries),
+                                 found.parted ? ", and went on by itself: two sites went on" : "");
   if (found.unlisted != 0)
-    text += fmt::format("{} of them are not listed: give the copies in pieces\n",
+    text += fmt::format("The last {} of them are not listed, for they are too many\n",
                         grouped(found.unlisted));
   text += fmt::format("\nRequests to be given again, in this order ({}):\n", found.jobs.size());
   for (const auto& job : found.jobs) text += text_of(job);
@@ -160,8 +172,10 @@ Result<Outcome> tell_lost(Context& context, const ReconcileArguments& given) {
                       {"same_symbols", found.obstacles.empty()},
                       {"signed_entries", found.signed_entries},
                       {"obstacles", found.obstacles},
+                      {"torn", Json::array()},
                       {"jobs", Json::array()},
                       {"others", Json::array()}};
+  for (const auto& file : found.torn) outcome.document["torn"].push_back(file.string());
   for (const auto& job : found.jobs) outcome.document["jobs"].push_back(document_of(job));
   for (const auto& entry : found.others)
     outcome.document["others"].push_back(entry_document(entry));

@@ -158,17 +158,51 @@ Status verify_live(const keystore::Ledger& ledger, const std::filesystem::path& 
   const auto file = folder / kLiveCopy;
   FUGO_ASSIGN(const auto entries, live_copy_entries(folder));
   FUGO_ASSIGN(const auto state, ledger.state());
-  std::optional<JournalParting> parting;
+  ComparedCopy copy;
   if (entries != 0) {
-    FUGO_ASSIGN(parting, compare_copy(ledger, file, entries));
+    CopyWishes wishes;
+    wishes.most = entries;
+    FUGO_ASSIGN(copy, compare_copy(ledger, file, wishes));
   }
-  if (parting) {
-    tell_parting(*parting, file.string(), outcome);
+  if (copy.parting) {
+    tell_parting(*copy.parting, file.string(), outcome);
     return {};
   }
   outcome.document["copies"].push_back({{"file", file.string()}, {"entries", entries}});
   outcome.text += fmt::format("sound: {}, {} entries{}\n", file.string(), grouped(entries),
                               entries < state.journal_entries ? "; it lacks what came last" : "");
+  return {};
+}
+
+// tell_unread says of a copy that it could not be compared; what else was found is told all the
+// same, and damage stays the outcome.
+void tell_unread(const std::filesystem::path& folder, const Error& error, Outcome& outcome) {
+  const auto code = exit_code_of(error.code);
+  if (outcome.exit_code != ExitCode::kDamaged)
+    outcome.exit_code = code == ExitCode::kDamaged ? code : ExitCode::kFailed;
+  outcome.document["copies"].push_back(
+      {{"file", (folder / kLiveCopy).string()}, {"error", error.message()}});
+  outcome.text += fmt::format("{}: {}\n", code == ExitCode::kDamaged ? "DAMAGED" : "NOT COMPARED",
+                              error.message());
+}
+
+// compare_exports compares copies that were named.
+Status compare_exports(const keystore::Ledger& ledger, const std::vector<std::string>& names,
+                       Outcome& outcome) {
+  for (const auto& name : names) {
+    FUGO_ASSIGN(const auto file, absolute_path("--export", name));
+    FUGO_ASSIGN(const auto copy, compare_copy(ledger, file));
+    if (copy.parting)
+      tell_parting(*copy.parting, name, outcome);
+    else
+      outcome.text += fmt::format("sound: {}\n", name);
+    if (!copy.torn) continue;
+    outcome.document["torn"].push_back(name);
+    outcome.text += fmt::format(
+        "{} ends with a piece of a line behind its {} entries: who wrote it died, or still "
+        "writes\n",
+        name, grouped(copy.entries));
+  }
   return {};
 }
 
@@ -182,23 +216,21 @@ Result<Outcome> verify(Context& context, const VerifyArguments& given) {
     return {};
   }));
   Outcome outcome;
-  outcome.document = {{"entries", count}, {"partings", Json::array()}, {"copies", Json::array()}};
+  outcome.document = {{"entries", count},
+                      {"partings", Json::array()},
+                      {"copies", Json::array()},
+                      {"torn", Json::array()}};
   outcome.text = fmt::format("sound: the ledger's own journal, {} entries\n", grouped(count));
   for (const auto& name : given.checkpoints) {
     FUGO_ASSIGN(const auto file, absolute_path("--checkpoint", name));
     FUGO_ASSIGN(const auto checkpoint, compare_checkpoint(*site.ledger, file));
     outcome.text += fmt::format("sound: {} of {} entries\n", name, grouped(checkpoint.size));
   }
-  for (const auto& name : given.copies) {
-    FUGO_ASSIGN(const auto file, absolute_path("--export", name));
-    FUGO_ASSIGN(const auto parting, compare_copy(*site.ledger, file));
-    if (parting)
-      tell_parting(*parting, name, outcome);
-    else
-      outcome.text += fmt::format("sound: {}\n", name);
+  FUGO_TRY(compare_exports(*site.ledger, given.copies, outcome));
+  for (const auto& folder : settings.journal_copies) {
+    const auto told = verify_live(*site.ledger, folder, outcome);
+    if (!told) tell_unread(folder, told.error(), outcome);
   }
-  for (const auto& folder : settings.journal_copies)
-    FUGO_TRY(verify_live(*site.ledger, folder, outcome));
   return outcome;
 }
 

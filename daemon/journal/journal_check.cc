@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/file.h"
@@ -10,6 +11,7 @@
 #include "daemon/custodian_key.h"
 #include "daemon/jobs/block_meter.h"
 #include "daemon/journal/entry_line.h"
+#include "keystore/json_depth.h"
 
 namespace fugo::daemon {
 namespace {
@@ -17,6 +19,30 @@ namespace {
 constexpr std::uint64_t kPage = 1000;
 constexpr std::size_t kMostNoteBytes = 64U << 10U;
 constexpr std::size_t kMostConfigurationBytes = 1U << 20U;
+
+// EndLookout finds out where a text stops being JSON.
+class EndLookout final : public keystore::DepthLimit {
+ public:
+  EndLookout() : DepthLimit(keystore::kNowhere, keystore::kNowhere) {}
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::json::exception&) override {
+    stopped_at_ = position;
+    return false;
+  }
+  [[nodiscard]] std::size_t stopped_at() const { return stopped_at_; }
+
+ private:
+  std::size_t stopped_at_ = 0;  // counted from 1
+};
+
+// is_piece tells whether a last line without its line feed is the beginning of one. A whole one, or
+// one that goes wrong before its end, is not: that was done to it.
+bool is_piece(const std::string& line) {
+  EndLookout lookout;
+  return line.starts_with('{') && !nlohmann::json::sax_parse(line, &lookout) &&
+         lookout.stopped_at() > line.size();
+}
 
 // CopyReader reads the lines of a copy as entries of one chain.
 class CopyReader {
@@ -33,6 +59,10 @@ class CopyReader {
   Result<std::optional<keystore::JournalEntry>> next() {
     std::string line;
     if (!std::getline(in_, line)) return end();
+    if (in_.eof() && is_piece(line)) {
+      torn_ = true;
+      return end();
+    }
     const auto where = fmt::format("{}, line {}", file_.string(), ++lines_);
     FUGO_ASSIGN(auto entry, parse_entry_line(line, where));
     if (last_ && (entry.sequence != last_->first + 1 || entry.previous != last_->second))
@@ -41,6 +71,9 @@ class CopyReader {
     last_ = {entry.sequence, entry.hash};
     return std::optional(std::move(entry));
   }
+
+  // torn: the copy ends with a piece of a line.
+  [[nodiscard]] bool torn() const { return torn_; }
 
  private:
   // end: a disk that fails is no end, and a copy of nothing was not one.
@@ -53,6 +86,7 @@ class CopyReader {
   const std::filesystem::path& file_;
   std::ifstream in_;
   std::uint64_t lines_ = 0;
+  bool torn_ = false;
   std::optional<std::pair<std::uint64_t, std::array<std::uint8_t, 32>>> last_;
 };
 
@@ -123,16 +157,17 @@ Result<Checkpoint> checkpoint_now(const keystore::Ledger& ledger,
   return checkpoint;
 }
 
-Result<std::optional<JournalParting>> compare_copy(const keystore::Ledger& ledger,
-                                                   const std::filesystem::path& file,
-                                                   std::uint64_t most) {
+Result<ComparedCopy> compare_copy(const keystore::Ledger& ledger, const std::filesystem::path& file,
+                                  const CopyWishes& wishes) {
   CopyReader copy(file);
   FUGO_TRY(copy.check_open());
   LedgerPages pages(ledger);
-  std::optional<JournalParting> parting;
-  for (std::uint64_t line = 0; line < most; ++line) {
+  ComparedCopy compared;
+  auto& parting = compared.parting;
+  while (compared.entries < wishes.most) {
     FUGO_ASSIGN(auto entry, copy.next());
-    if (!entry) return parting;
+    if (!entry) break;
+    ++compared.entries;
     if (!parting) {
       FUGO_ASSIGN(const auto* const mine, pages.entry(entry->sequence));
       if (mine != nullptr && mine->hash == entry->hash) continue;
@@ -141,9 +176,13 @@ Result<std::optional<JournalParting>> compare_copy(const keystore::Ledger& ledge
       parting->ledger_ends = mine == nullptr;
     }
     ++parting->count;
-    if (parting->missing.size() < kMostMissing) parting->missing.push_back(std::move(*entry));
+    if (wishes.lacking)
+      FUGO_TRY(wishes.lacking(*entry));
+    else if (parting->missing.size() < kMostMissing)
+      parting->missing.push_back(std::move(*entry));
   }
-  return parting;
+  compared.torn = copy.torn();
+  return compared;
 }
 
 Result<Checkpoint> compare_checkpoint(const keystore::Ledger& ledger,

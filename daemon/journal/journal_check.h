@@ -33,13 +33,27 @@ struct JournalParting {
   std::vector<keystore::JournalEntry> missing;  // and the first kMostMissing of them
 };
 
+// CopyWishes: of a file that grows meanwhile only `most` lines are read. `lacking` is given every
+// entry from the parting on, and JournalParting::missing has none then.
+struct CopyWishes {
+  std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+  VisitEntry lacking = {};
+};
+
+// ComparedCopy is what a copy has.
+struct ComparedCopy {
+  std::optional<JournalParting> parting;  // nothing: the ledger has all of it
+  std::uint64_t entries = 0;
+  bool torn = false;  // a piece of a line is behind them: who wrote it died, or still writes
+};
+
 // compare_copy reads a file of entry_line()s, which may begin anywhere; kDamaged, naming the line,
 // when an entry was changed, removed or moved within it. Gives where the ledger lacks or
 // contradicts it: the ledger was rolled back, or restored from an older backup, and what is missing
-// was done all the same. Of a file that grows meanwhile only `most` lines are read.
-[[nodiscard]] Result<std::optional<JournalParting>> compare_copy(
-    const keystore::Ledger& ledger, const std::filesystem::path& file,
-    std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+// was done all the same.
+[[nodiscard]] Result<ComparedCopy> compare_copy(const keystore::Ledger& ledger,
+                                                const std::filesystem::path& file,
+                                                const CopyWishes& wishes = {});
 
 // compare_checkpoint: kDamaged unless the note is signed by a journal key of the ledger, and the
 // ledger's journal begins with the entries that it was made of.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -47,38 +48,47 @@ Result<std::vector<fs::path>> files_of(const std::vector<fs::path>& given) {
   return files;
 }
 
-// Gathered is what the copies have and the ledger has not.
+// Gathered is what the copies have and the ledger has not: the hashes of all of it, and entries as
+// far as they are listed.
 struct Gathered {
+  std::map<std::uint64_t, TreeHash> hashes;
   Entries entries;
-  std::uint64_t unlisted = 0;
   bool parted = false;
+  std::vector<fs::path> torn;
 };
 
-Result<Gathered> gather(const keystore::Ledger& ledger, const std::vector<fs::path>& files) {
+Result<Gathered> gather(const keystore::Ledger& ledger, const std::vector<fs::path>& files,
+                        std::size_t most_listed) {
   Gathered gathered;
   for (const auto& file : files) {
-    FUGO_ASSIGN(auto parting, compare_copy(ledger, file));
-    if (!parting) continue;
-    gathered.parted = gathered.parted || !parting->ledger_ends;
-    gathered.unlisted += parting->count - parting->missing.size();
-    for (auto& entry : parting->missing) {
-      const auto [at, is_new] = gathered.entries.emplace(entry.sequence, entry);
-      if (!is_new && at->second.hash != entry.hash)
+    CopyWishes wishes;
+    wishes.lacking = [&](const keystore::JournalEntry& entry) -> Status {
+      const auto [at, is_new] = gathered.hashes.emplace(entry.sequence, entry.hash);
+      if (!is_new && at->second != entry.hash)
         return fail(ErrorCode::kDamaged,
                     fmt::format("another copy has another entry {}", entry.sequence), file.string(),
                     "two sites went on: reconcile with one of them at a time");
-    }
+      if (!is_new) return {};
+      gathered.entries.emplace(entry.sequence, entry);
+      // What comes first is listed, in whatever order the copies are given.
+      if (gathered.entries.size() > most_listed)
+        gathered.entries.erase(std::prev(gathered.entries.end()));
+      return {};
+    };
+    FUGO_ASSIGN(const auto copy, compare_copy(ledger, file, wishes));
+    if (copy.torn) gathered.torn.push_back(file);
+    gathered.parted = gathered.parted || (copy.parting && !copy.parting->ledger_ends);
   }
   return gathered;
 }
 
 // check_unbroken: the copies go on from the ledger's own end, without a gap.
 Status check_unbroken(const keystore::Ledger& ledger, const Gathered& gathered) {
-  if (gathered.entries.empty()) return {};
+  if (gathered.hashes.empty()) return {};
   FUGO_ASSIGN(const auto state, ledger.state());
-  const auto first = gathered.entries.begin()->first;
+  const auto first = gathered.hashes.begin()->first;
   std::uint64_t next = std::min(first, state.journal_entries);
-  for (const auto& [sequence, entry] : gathered.entries) {
+  for (const auto& [sequence, hash] : gathered.hashes) {
     if (sequence != next)
       return fail(ErrorCode::kRefused,
                   fmt::format("entries {} to {} are in none of the copies", next, sequence - 1),
@@ -95,15 +105,15 @@ Result<std::uint64_t> check_signed(const keystore::Ledger& ledger, const Gathere
   FUGO_ASSIGN(const auto keys, ledger.key_rows());
   FUGO_ASSIGN(const auto checkpoint,
               open_checkpoint(note, origin_of(ledger.header()), keys, file.string()));
-  const auto parting = gathered.entries.empty() ? checkpoint.size : gathered.entries.begin()->first;
-  const auto add = [&](MerkleTree& tree, const keystore::JournalEntry& entry) -> Status {
-    return entry.sequence < checkpoint.size ? tree.add(entry.hash) : Status{};
-  };
+  const auto parting = gathered.hashes.empty() ? checkpoint.size : gathered.hashes.begin()->first;
   MerkleTree tree;
+  const auto add = [&](std::uint64_t sequence, const TreeHash& hash) -> Status {
+    return sequence < checkpoint.size ? tree.add(hash) : Status{};
+  };
   FUGO_TRY(for_each_entry(ledger, 0, [&](const auto& entry) -> Status {
-    return entry.sequence < parting ? add(tree, entry) : Status{};
+    return entry.sequence < parting ? add(entry.sequence, entry.hash) : Status{};
   }));
-  for (const auto& [sequence, entry] : gathered.entries) FUGO_TRY(add(tree, entry));
+  for (const auto& [sequence, hash] : gathered.hashes) FUGO_TRY(add(sequence, hash));
   if (tree.size() < checkpoint.size)
     return fail(
         ErrorCode::kDamaged,
@@ -169,14 +179,16 @@ std::string obstacle_of(const keystore::JournalEntry& entry) {
 
 Result<Reconciliation> reconcile(const keystore::Ledger& ledger,
                                  const std::vector<fs::path>& copies,
-                                 const std::vector<fs::path>& checkpoints) {
+                                 const std::vector<fs::path>& checkpoints,
+                                 std::size_t most_listed) {
   FUGO_ASSIGN(const auto files, files_of(copies));
-  FUGO_ASSIGN(const auto gathered, gather(ledger, files));
+  FUGO_ASSIGN(const auto gathered, gather(ledger, files, most_listed));
   FUGO_TRY(check_unbroken(ledger, gathered));
   Reconciliation found;
-  found.entries = gathered.entries.size() + gathered.unlisted;
-  found.unlisted = gathered.unlisted;
+  found.entries = gathered.hashes.size();
+  found.unlisted = gathered.hashes.size() - gathered.entries.size();
   found.parted = gathered.parted;
+  found.torn = gathered.torn;
   for (const auto& file : checkpoints) {
     FUGO_ASSIGN(const auto size, check_signed(ledger, gathered, file));
     found.signed_entries = std::max(found.signed_entries, size);

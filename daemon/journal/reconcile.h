@@ -33,15 +33,22 @@ struct Reconciliation {
   // Entries, this ledger's and the copies', that are what a signed checkpoint was made of: beyond
   // them anybody who can write the copies may have added some, or taken some away.
   std::uint64_t signed_entries = 0;
+  // Copies that end with a piece of a line: who wrote them died, or still writes. The act that it
+  // begins is not listed.
+  std::vector<std::filesystem::path> torn;
 };
 
-// reconcile reads files that journal export or journal copy wrote, and the files of folders of
-// them. kDamaged when one is not sound, two contradict one another, or the journal that they make
-// is not that of one of the signed `checkpoints`; kRefused when entries between the ledger's end
-// and the copies' are in none of them.
+// kMostListed bounds the memory that the list takes.
+inline constexpr std::size_t kMostListed = 1'000'000;
+
+// reconcile reads files that journal export or journal copy wrote, or that every act is in, and the
+// files of folders of them; the first `most_listed` entries that are lacking are listed. kDamaged
+// when one is not sound, two contradict one another, or the journal that they make is not that of
+// one of the signed `checkpoints`; kRefused when entries between the ledger's end and the copies'
+// are in none of them.
 [[nodiscard]] Result<Reconciliation> reconcile(
     const keystore::Ledger& ledger, const std::vector<std::filesystem::path>& copies,
-    const std::vector<std::filesystem::path>& checkpoints);
+    const std::vector<std::filesystem::path>& checkpoints, std::size_t most_listed = kMostListed);
 
 // JournalCopy is what copy_journal did.
 struct JournalCopy {

@@ -75,8 +75,8 @@ class Follower {
     return remove_tree(incoming_);
   }
 
-  // check_numbers: a shipment that is signed, bears the number of one that was applied and ends
-  // with another entry than that is from a first site that was put back.
+  // check_numbers: a shipment that is signed, bears the number of one that was applied and is
+  // another is from a first site that was put back.
   Status check_numbers(const fs::path& folder) {
     FUGO_ASSIGN(const auto there, shipments_in(folder));
     std::vector<fs::path> strange;
@@ -85,6 +85,16 @@ class Follower {
       for (auto at = there.begin(); at != there.upper_bound(mark_.number); ++at) {
         const auto shipment = look_at(at->second);
         if (!shipment) continue;  // it is not used, and may be on its way out
+        const auto known = mark_.known.find(at->first);
+        if (known != mark_.known.end()) {
+          const auto sha256 = sha256_of(at->second);
+          if (sha256 && *sha256 != known->second) strange.push_back(at->second);
+          continue;
+        }
+        // Of what came before this site was made, or long ago, only what was sent later than all
+        // that was applied tells of the first site as it is now. The rest may be what an earlier
+        // takeover left behind.
+        if (shipment->inventory.taken <= mark_.taken) continue;
         if (site.ledger == nullptr) {
           FUGO_ASSIGN(const auto role, any_role(settings_));
           FUGO_ASSIGN(site, open_ledger(settings_, role, keystore::Access::kRead));
@@ -100,7 +110,8 @@ class Follower {
                     "is signed, and is another than the shipment of this number that was applied",
                     directory.string(),
                     "the first site was put back to an older state: take over, or make this site "
-                    "anew from a whole shipment");
+                    "anew from a whole shipment. Where it was not, and this is left of what an "
+                    "earlier takeover left behind, move the shipment to another folder");
     return {};
   }
 
@@ -115,7 +126,7 @@ class Follower {
     hsm::finalize_all();
     FUGO_TRY(checked);
     FUGO_TRY(commit(read));
-    mark_ = mark_of(read);
+    mark_ = mark_of(read, mark_.known);
     FUGO_TRY(write_mark(ledger_, mark_));
     FUGO_TRY(remove_unnamed(ledger_, file_names(read.shipment)));
     return remove_tree(incoming_);

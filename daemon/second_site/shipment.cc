@@ -102,6 +102,11 @@ Result<Shipment> look_at(const fs::path& directory) {
   return parse(text, file);
 }
 
+Result<std::string> sha256_of(const fs::path& directory) {
+  FUGO_ASSIGN(const auto text, read_small(directory / kShipmentFile, kMostInventoryBytes));
+  return sha256_hex(text);
+}
+
 Result<ReadShipment> read_shipment(hsm::Token& token, const fs::path& directory) {
   const auto file = directory / kShipmentFile;
   FUGO_ASSIGN(const auto text, read_small(file, kMostInventoryBytes));

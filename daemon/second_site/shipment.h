@@ -50,6 +50,9 @@ struct ReadShipment {
 // look_at reads an inventory without looking who signed it: nothing must be done on its word.
 [[nodiscard]] Result<Shipment> look_at(const std::filesystem::path& directory);
 
+// sha256_of is that of a shipment's inventory as it lies there, signed or not.
+[[nodiscard]] Result<std::string> sha256_of(const std::filesystem::path& directory);
+
 // read_shipment: kDamaged unless the inventory is signed by the journal key that it names, as this
 // token has it itself: nothing of the shipment is used for that.
 [[nodiscard]] Result<ReadShipment> read_shipment(hsm::Token& token,

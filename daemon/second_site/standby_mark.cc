@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -15,6 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr int kVersion = 1;
 constexpr std::size_t kMostBytes = 64U << 10U;
+constexpr std::size_t kMostKnown = 256;  // some 25 KB
 
 StandbyMark parse(const Json& document) {
   StandbyMark mark;
@@ -30,6 +32,10 @@ StandbyMark parse(const Json& document) {
   document.at("journal_head").get_to(mark.journal_head);
   document.at("digest").get_to(mark.digest);
   document.at("digest_without_times").get_to(mark.digest_without_times);
+  if (!document.contains("known")) return mark;
+  for (const auto& shipment : document.at("known"))
+    mark.known[shipment.at("number").get<std::uint64_t>()] =
+        shipment.at("sha256").get<std::string>();
   return mark;
 }
 
@@ -40,7 +46,7 @@ bool StandbyMark::matches(const keystore::LedgerState& state) const {
          hex(state.journal_head) == journal_head;
 }
 
-StandbyMark mark_of(const ReadShipment& read) {
+StandbyMark mark_of(const ReadShipment& read, std::map<std::uint64_t, std::string> known) {
   const auto& inventory = read.shipment.inventory;
   StandbyMark mark;
   mark.final = read.shipment.final;
@@ -54,6 +60,9 @@ StandbyMark mark_of(const ReadShipment& read) {
   mark.journal_head = inventory.journal_head;
   mark.digest = inventory.digest;
   mark.digest_without_times = inventory.digest_without_times;
+  mark.known = std::move(known);
+  mark.known[mark.number] = read.sha256;
+  while (mark.known.size() > kMostKnown) mark.known.erase(mark.known.begin());
   return mark;
 }
 
@@ -73,6 +82,9 @@ Result<std::optional<StandbyMark>> read_mark(const std::filesystem::path& ledger
 }
 
 Status write_mark(const std::filesystem::path& ledger, const StandbyMark& mark) {
+  Json known = Json::array();
+  for (const auto& [number, sha256] : mark.known)
+    known.push_back({{"number", number}, {"sha256", sha256}});
   const Json document = {{"fugo_standby", kVersion},
                          {"state", mark.following ? "following" : "handed over"},
                          {"final", mark.final},
@@ -85,7 +97,8 @@ Status write_mark(const std::filesystem::path& ledger, const StandbyMark& mark) 
                          {"journal_entries", mark.journal_entries},
                          {"journal_head", mark.journal_head},
                          {"digest", mark.digest},
-                         {"digest_without_times", mark.digest_without_times}};
+                         {"digest_without_times", mark.digest_without_times},
+                         {"known", known}};
   const auto text = document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   return write_durably(ledger / keystore::kStandbyMark, as_bytes(text));
 }

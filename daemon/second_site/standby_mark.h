@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -25,13 +26,16 @@ struct StandbyMark {
   std::int64_t applied = 0;                        // and applied
   std::uint64_t commits = 0, journal_entries = 0;  // of the ledger as it then was
   std::string journal_head, digest, digest_without_times;
+  // The newest shipments that were applied here, and the SHA-256 of their inventories.
+  std::map<std::uint64_t, std::string> known;
 
   // matches tells whether a ledger in this state is as the mark says.
   [[nodiscard]] bool matches(const keystore::LedgerState& state) const;
 };
 
-// mark_of is the mark after a shipment was applied.
-[[nodiscard]] StandbyMark mark_of(const ReadShipment& read);
+// mark_of is the mark after a shipment was applied; `known` are those that were before it.
+[[nodiscard]] StandbyMark mark_of(const ReadShipment& read,
+                                  std::map<std::uint64_t, std::string> known = {});
 
 // read_mark: nothing when the ledger does not stand by; kDamaged for a mark that is none.
 [[nodiscard]] Result<std::optional<StandbyMark>> read_mark(const std::filesystem::path& ledger);

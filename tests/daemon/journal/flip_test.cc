@@ -53,8 +53,8 @@ class JournalFlip : public ::testing::Test {
 
 TEST_F(JournalFlip, EveryByteOfAnExport) {
   flip_each("journal", {0x01, 0x20}, [&] {
-    const auto parting = daemon::compare_copy(*open_.ledger, path("journal"));
-    return parting && !*parting;
+    const auto copy = daemon::compare_copy(*open_.ledger, path("journal"));
+    return copy && !copy->parting;
   });
 }
 

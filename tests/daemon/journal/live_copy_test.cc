@@ -230,6 +230,34 @@ TEST_F(LiveCopy, OneFileByTwoNamesIsToldAndSoIsAnEmptyLine) {
   EXPECT_THAT(empty.err, HasSubstr("journal.jsonl"));
 }
 
+TEST_F(LiveCopy, VerifyTellsTheRestWhereOneCannotBeRead) {
+  ASSERT_EQ(act("X1").exit_code, 0);
+  fs::rename(path("one"), path("away"));
+  const auto unread = site_.run({"--json", "journal", "verify"});
+  EXPECT_EQ(unread.exit_code, 1) << unread.err;
+  const auto copies = unread.json()["copies"];
+  ASSERT_EQ(copies.size(), 2U) << unread.out;
+  EXPECT_THAT(copies[0]["error"].get<std::string>(), HasSubstr(path("one")));
+  EXPECT_EQ(copies[1]["entries"], entries());
+  EXPECT_THAT(site_.run({"journal", "verify"}).out, HasSubstr("NOT COMPARED"));
+  // A parting is worse, before it or after it.
+  const auto full = copy("two");
+  const auto begin = full.rfind('\n', full.size() - 2) + 1;
+  write_file(path("two/journal.jsonl"), full.substr(begin) + full.substr(begin));
+  EXPECT_EQ(site_.run({"journal", "verify"}).exit_code, 5);
+  write_file(path("two/journal.jsonl"), full);
+  fs::copy(site_.directory() / "ledger", path("old"), fs::copy_options::recursive);
+  fs::rename(path("away"), path("one"));
+  ASSERT_EQ(act("X2").exit_code, 0);
+  fs::remove_all(site_.directory() / "ledger");
+  fs::rename(path("old"), site_.directory() / "ledger");
+  fs::rename(path("two"), path("away"));
+  const auto parted = site_.run({"--json", "journal", "verify"});
+  EXPECT_EQ(parted.exit_code, 5) << parted.out;
+  EXPECT_EQ(parted.json()["partings"].size(), 1U);
+  EXPECT_EQ(parted.json()["copies"].size(), 1U);
+}
+
 TEST_F(LiveCopy, TwoLedgersDoNotShareACopy) {
   ASSERT_EQ(act("X1").exit_code, 0);
   const TestSite other(std::vector<std::string>{});

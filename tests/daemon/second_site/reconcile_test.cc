@@ -1,8 +1,11 @@
 // Proof that two sites are equal, the walk to a new machine, and what a lagging site finds out.
+#include "daemon/journal/reconcile.h"
+
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "daemon/site_access.h"
 #include "tests/daemon/second_site/two_sites.h"
 
 namespace fugo::test {
@@ -192,6 +195,73 @@ TEST(Reconcile, ACheckpointTellsAnEntryThatWasAddedAndOneThatIsMissing) {
   const auto first = sites.first().run({"--json", "reconcile", forged, "--checkpoint", note});
   EXPECT_EQ(first.exit_code, 5) << first.out;
   EXPECT_THAT(first.err, HasSubstr("do not make the journal"));
+}
+
+// A first site that died while it wrote its copy never comes back to finish the line.
+TEST(Reconcile, APieceOfALineIsTheEndOfACopy) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  for (const char* act : {"suspend", "resume"})
+    ASSERT_EQ(sites.first().run({"agency", act, "011002"}).exit_code, 0);
+  const auto copy = (sites.scratch() / "journal.jsonl").string();
+  ASSERT_EQ(sites.first().run({"journal", "export", "--out", copy}).exit_code, 0);
+  const auto full = read_file(copy);
+  const auto last = full.rfind('\n', full.size() - 2) + 1;
+  for (const std::size_t kept : {last + 1, last + 14, full.size() - 40, full.size() - 2}) {
+    write_file(copy, full.substr(0, kept));
+    const auto lost = sites.at_second({"--json", "reconcile", copy});
+    EXPECT_EQ(lost.exit_code, 1) << kept << lost.err;
+    EXPECT_EQ(lost.json()["entries"], 1) << kept;
+    EXPECT_EQ(lost.json()["torn"], nlohmann::json::array({copy}));
+    const auto verified = sites.first().run({"--json", "journal", "verify", "--export", copy});
+    EXPECT_EQ(verified.exit_code, 0) << kept << verified.err;
+    EXPECT_EQ(verified.json()["torn"], nlohmann::json::array({copy}));
+  }
+  EXPECT_THAT(sites.at_second({"reconcile", copy}).out, HasSubstr("ends with a piece of a line"));
+  EXPECT_THAT(sites.at_second({"journal", "verify", "--export", copy}).out,
+              HasSubstr("ends with a piece of a line"));
+  // The line feed alone is missing: the entry is whole.
+  write_file(copy, full.substr(0, full.size() - 1));
+  const auto whole = sites.at_second({"--json", "reconcile", copy}).json();
+  EXPECT_EQ(whole["entries"], 2);
+  EXPECT_TRUE(whole["torn"].empty());
+  // What is not the beginning of a line was put there.
+  for (const char* more : {"X", "{\"sequence\":X", "{\"sequence\":1}"}) {
+    write_file(copy, full + more);
+    EXPECT_EQ(sites.at_second({"reconcile", copy}).exit_code, 5) << more;
+  }
+}
+
+// What is too much to be listed counts all the same, once, and is compared with the checkpoint.
+TEST(Reconcile, WhatIsNotListedIsComparedAndCounted) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  for (const char* act : {"suspend", "resume", "suspend", "resume"})
+    ASSERT_EQ(sites.first().run({"agency", act, "011002"}).exit_code, 0);
+  const auto one = (sites.scratch() / "one.jsonl").string();
+  const auto two = (sites.scratch() / "two.jsonl").string();
+  ASSERT_EQ(sites.first().run({"journal", "export", "--out", one}).exit_code, 0);
+  fs::copy(one, two);
+  const auto note = checkpoint(sites, "note");
+  const auto settings = daemon::load_settings(sites.second() / "fugo.toml");
+  ASSERT_TRUE(settings) << settings.error().message();
+  const auto role = daemon::any_role(*settings);
+  ASSERT_TRUE(role);
+  auto site = daemon::open_ledger(*settings, *role, keystore::Access::kRead);
+  ASSERT_TRUE(site) << site.error().message();
+  const auto found = daemon::reconcile(*site->ledger, {two, one}, {note}, 1);
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(found->entries, 4U);
+  EXPECT_EQ(found->unlisted, 3U);
+  ASSERT_EQ(found->others.size(), 1U);
+  EXPECT_EQ(found->others[0].act, "agency.suspend");
+  const auto state = site->ledger->state();
+  ASSERT_TRUE(state);
+  EXPECT_EQ(found->signed_entries, state->journal_entries + 4);
+  *site = {};
+  hsm::finalize_all();
 }
 
 // Two at once would write one file and spoil the copy for good.

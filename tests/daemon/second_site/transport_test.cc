@@ -44,18 +44,52 @@ TEST(Transport, AFirstSiteThatWasPutBackIsNoticedByOneShipment) {
   fs::remove_all(sites.first().directory() / "ledger");
   fs::rename(old, sites.first().directory() / "ledger");
   fs::rename(sites.shipment(1), sites.scratch() / "applied");
+  // The very same acts within the same second would make the very same shipment.
+  ASSERT_EQ(sites.first().run({"agency", "suspend", "011002"}).exit_code, 0);
   const auto sent = sites.ship();
   ASSERT_EQ(sent.exit_code, 0) << sent.err;
   ASSERT_EQ(sent.json()["number"], 1);
   const auto refused = sites.follow();
   EXPECT_EQ(refused.exit_code, 5) << refused.out;
   EXPECT_THAT(refused.err, HasSubstr("was put back"));
+  EXPECT_THAT(refused.err, HasSubstr("an earlier takeover left behind, move the shipment"));
   EXPECT_EQ(sites.digest_second(), before);
   // One that nobody signed proves nothing.
   const auto file = sites.shipment(1) / "shipment.json.sig";
   write_file(file, read_file(file) + "x");
   EXPECT_EQ(sites.follow().exit_code, 0);
   EXPECT_EQ(sites.take_over().exit_code, 0);
+}
+
+// Shipments that a takeover left behind lie there for good; a site that is made anew in another
+// epoch follows beside them.
+TEST(Transport, WhatAnEarlierTakeoverLeftBehindStopsNobody) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.ship().exit_code, 0);  // 2 is never applied
+  ASSERT_EQ(sites.take_over({"--leave-behind"}).exit_code, 0);
+  const auto back = sites.scratch() / "back";
+  fs::create_directory(back);
+  const auto send = [&](const fs::path& folder) {
+    const auto sent = sites.at_second({"--json", "ship", folder.string(), "--whole", "--always"});
+    EXPECT_EQ(sent.exit_code, 0) << sent.err;
+    return sent.exit_code == 0 ? sent.json()["number"].get<int>() : 0;
+  };
+  ASSERT_EQ(send(back), 2);
+  ASSERT_EQ(send(sites.folder()), 3);
+  ASSERT_EQ(sites.found("third").exit_code, 0);
+  const auto beside = sites.follow({}, "third");
+  EXPECT_EQ(beside.exit_code, 0) << beside.err;
+  ASSERT_EQ(send(sites.folder()), 4);
+  const auto next = sites.follow({}, "third");
+  ASSERT_EQ(next.exit_code, 0) << next.err;
+  EXPECT_EQ(next.json()["standby"]["shipment"], 4) << next.out;
+  // Under the name of one that was applied it proves nothing: it says another number itself.
+  fs::remove_all(sites.shipment(3));
+  fs::copy(sites.shipment(2), sites.shipment(3), fs::copy_options::recursive);
+  EXPECT_EQ(sites.follow({}, "third").exit_code, 0);
 }
 
 TEST(Transport, ATakeoverDoesNotLoseWhatLiesInAFolderThatIsAway) {

@@ -205,8 +205,9 @@ TEST(MergeCrash, TheDaemonHoldsTheLedgerAndEndsAMergerThatWasClosed) {
   // The last step before which the agency is closed and its answers are not out. Files are merged
   // meanwhile, so that it is not always the same one.
   bool found = false;
-  for (std::uint64_t step = undisturbed.steps; step > 0 && !found; --step) {
-    (void)merge.killed_at(step, /*after=*/false);
+  for (std::uint64_t kill = 0; kill < 4 * undisturbed.steps && !found; ++kill) {
+    const std::uint64_t step = undisturbed.steps - kill / 2 % undisturbed.steps;
+    (void)merge.killed_at(step, /*after=*/kill % 2 != 0);
     found = !std::filesystem::exists(merge.answers()) && merge.state() == "closed";
   }
   ASSERT_TRUE(found);

@@ -21,6 +21,7 @@ constexpr std::size_t kPeople = 120;
 // A job was open, or a request waited for its approval.
 bool no_moment(const std::string& error) {
   return error.find("is not finished") != std::string::npos ||
+         error.find("a job is unfinished") != std::string::npos ||
          error.find("waits for an approval") != std::string::npos;
 }
 

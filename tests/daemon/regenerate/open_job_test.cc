@@ -13,6 +13,9 @@ std::string request(const std::string& id, std::uint64_t first, std::size_t resi
   return request_text(id, trial_rows(first, residents, kHolders));
 }
 
+// Long enough that a command comes in the middle, where nothing waits for a disk too.
+constexpr std::size_t kLong = 800;
+
 // A site whose jobs take long, with a run that is ready.
 class OpenJob : public ::testing::Test {
  protected:
@@ -25,8 +28,8 @@ class OpenJob : public ::testing::Test {
 
   // Drops a long request, and one behind it; issuing is frozen in the middle of the first.
   void freeze_in_the_middle(RunningDaemon& daemon) {
-    drop(site_, "a", request("LONG", 0, 60));
-    drop(site_, "b", request("NEXT", 200, 3));
+    drop(site_, "a", request("LONG", 0, kLong));
+    drop(site_, "b", request("NEXT", 2000, 3));
     ASSERT_TRUE(wait_for([&] { return rows_done("LONG") > 0; })) << daemon.log();
     ASSERT_EQ(site_.run({"freeze", "issue", "--reason", "incident"}).exit_code, 0);
     ASSERT_TRUE(wait_for([&] { return daemon.log().find("waits by order") != std::string::npos; }));
@@ -106,7 +109,7 @@ TEST_F(OpenJob, ThatIsLostIsGivenUpByTheCommitWhenItWasCancelled) {
 
 TEST_F(OpenJob, ThatIsPausedIsNotWaitedFor) {
   RunningDaemon daemon(site_);
-  drop(site_, "a", request("LONG", 0, 60));
+  drop(site_, "a", request("LONG", 0, kLong));
   ASSERT_TRUE(wait_for([&] { return rows_done("LONG") > 0; })) << daemon.log();
   ASSERT_EQ(site_.run({"jobs", "pause", "LONG"}).exit_code, 0);
   const auto refused = step(site_, "commit", run_);

@@ -92,6 +92,20 @@ std::string command_path(const CLI::App& app) {
   return path;
 }
 
+// A command that opened the ledger in the moment in which a regeneration's finish gave it new keys,
+// and applied nothing, is given again.
+Result<Outcome> run_until_it_fits(Context& context) {
+  constexpr int kTries = 4;
+  auto outcome = context.command(context);
+  for (int tried = 1; tried < kTries && !outcome; ++tried) {
+    const bool nothing = context.applied.starts_with("nothing was applied") ||
+                         context.applied.starts_with("there is no backup");
+    if (outcome.error().code != ErrorCode::kStale || !nothing) break;
+    outcome = context.command(context);
+  }
+  return outcome;
+}
+
 // Who was refused is for the system's log: the journal cannot be written without a token.
 Result<Outcome> run_if_allowed(Context& context) {
   if (const auto allowed = context.allowed(); !allowed) {
@@ -100,7 +114,7 @@ Result<Outcome> run_if_allowed(Context& context) {
     ::closelog();
     return tl::unexpected(allowed.error());
   }
-  return context.command(context);
+  return run_until_it_fits(context);
 }
 
 // tell_failing_copies: what was done stands, but its entry is not in every copy of the journal.

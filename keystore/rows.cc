@@ -97,7 +97,7 @@ Result<WipedBytes> encode_row(const Row& row) {
   std::size_t more = writer.short_of();
   if constexpr (std::is_same_v<Row, StatDay>) more += absent_bytes(row);
   auto content = writer.encoded();
-  content.reserve(content.size() + more + kRowStep);  // no copy is left behind unwiped
+  content.reserve(content.size() + more + kRowStep);
   pad(content, more, kRowStep);
   return WipedBytes(std::move(content));
 }

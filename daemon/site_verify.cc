@@ -31,6 +31,17 @@ class SiteVerifier {
   SiteVerifier(const Settings& settings, const VerifyStage& stage, bool locked)
       : settings_(settings), stage_(stage), locked_(locked) {}
 
+  // verify_ledger is everything that needs no token, which has given its part: the data key.
+  Result<VerifyOutcome> verify_ledger(const SecretBytes<32>& data_key) {
+    FUGO_ASSIGN(const bool pages_sound, verify_pages());
+    if (!pages_sound) return std::move(outcome_);
+    FUGO_ASSIGN(const bool opened, open(data_key));
+    if (!opened) return std::move(outcome_);
+    FUGO_TRY(verify_tables());
+    FUGO_TRY(verify_content());
+    return std::move(outcome_);
+  }
+
   Result<VerifyOutcome> verify() {
     UniqueFd lock;
     if (!locked_) {
@@ -92,6 +103,10 @@ class SiteVerifier {
         std::nullopt);
     if (!wrap_key) return wrong_key(role, wrap_key.error());
     FUGO_ASSIGN(const auto data_key, token_->unwrap_data_key(*wrap_key, header->wrapped_data_key));
+    return open(data_key);
+  }
+
+  Result<bool> open(const SecretBytes<32>& data_key) {
     auto ledger =
         keystore::Ledger::open(settings_.ledger_directory, keystore::Access::kRead, data_key);
     if (!ledger) return finding(ledger.error());
@@ -217,6 +232,11 @@ class SiteVerifier {
 Result<VerifyOutcome> verify_site(const Settings& settings, const VerifyStage& stage,
                                   const UniqueFd* lock) {
   return SiteVerifier(settings, stage, lock != nullptr).verify();
+}
+
+Result<VerifyOutcome> verify_ledger(const Settings& settings, const SecretBytes<32>& data_key,
+                                    const VerifyStage& stage) {
+  return SiteVerifier(settings, stage, true).verify_ledger(data_key);
 }
 
 }  // namespace fugo::daemon

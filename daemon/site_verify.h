@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
+#include "base/secret.h"
 #include "daemon/config.h"
 
 namespace fugo::daemon {
@@ -32,5 +33,11 @@ using VerifyStage = std::function<void(const char* stage, std::uint64_t, std::ui
 // other than findings: kRefused (a writer is at work), kIo, kHsm (when nothing else was found).
 [[nodiscard]] Result<VerifyOutcome> verify_site(const Settings& settings, const VerifyStage& stage,
                                                 const UniqueFd* lock = nullptr);
+
+// verify_ledger is verify_site without tokens: pages, database, tables and content, with a data key
+// that the caller has. Takes no lock: nobody may write meanwhile.
+[[nodiscard]] Result<VerifyOutcome> verify_ledger(const Settings& settings,
+                                                  const SecretBytes<32>& data_key,
+                                                  const VerifyStage& stage);
 
 }  // namespace fugo::daemon

@@ -89,10 +89,15 @@ Result<UniqueFd> take_keys_lock(const fs::path& directory) {
 Result<StoredHeader> load_header(const std::shared_ptr<Environment>& environment) {
   FUGO_ASSIGN(const auto transaction, ReadTransaction::begin(environment));
   FUGO_ASSIGN(const auto stored, transaction->get(RowKey(Table::kHeader).bytes()));
-  if (!stored)
+  if (!stored) {
+    FUGO_ASSIGN(const auto state, transaction->get(RowKey(Table::kState).bytes()));
+    if (state)
+      return fail(ErrorCode::kDamaged, "the ledger's state is there, and its header is not",
+                  "header of " + environment->directory().string(), "restore a backup");
     return fail(ErrorCode::kRefused, "there is no ledger in this database",
                 environment->directory().string(),
                 "an init was broken off here, or it is another program's; init a new directory");
+  }
   StoredHeader header;
   header.stored.assign(stored->begin(), stored->end());
   FUGO_ASSIGN(header.header, decode_header(header.stored));

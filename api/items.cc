@@ -92,6 +92,7 @@ fugo_status run(fugo_linkage* handle, std::size_t n, bool given, fugo_status* st
   fugo_status whole = usable(handle);
   if (whole == FUGO_OK && n == 0) return FUGO_OK;
   if (whole == FUGO_OK && (!given || (statuses == nullptr && n > 1))) whole = FUGO_BAD_CALL;
+  if (whole == FUGO_OK && handle->uses->overdue()) whole = FUGO_UNAVAILABLE;
   fugo_status first = FUGO_OK;
   if (whole == FUGO_OK)
     whole = guarded([&]() -> fugo_status {

@@ -12,7 +12,8 @@
  * - **Status.** Every call gives a ::fugo_status, and never throws, exits or prints. A call for
  *   `n` items gives each item a status of its own; no item's fault touches another's. It returns
  *   ::FUGO_OK when all items are, else the status of the first that is not. What concerns the call
- *   as a whole (::FUGO_BAD_CALL, ::FUGO_FORKED) is returned and is the status of every item.
+ *   as a whole (::FUGO_BAD_CALL, ::FUGO_FORKED, uses that cannot be counted) is returned and is the
+ *   status of every item.
  *   `statuses` may be NULL when `n` is 0 or 1: the returned value tells the same.
  * - **Arrays** have `n` items each, belong to the caller, and must not overlap. With `n` 0 they may
  *   be NULL, and the call gives ::FUGO_OK. Agencies may differ from item to item.
@@ -26,6 +27,10 @@
  *   a call does itself is not limited so: calls of the token, which hang when the token does, and
  *   the building of a table. A call for very many items is answered in pieces, each of which may
  *   wait so long until the first has waited in vain.
+ * - **Uses** are counted, and the counts left for the daemon about once a minute. When that has
+ *   failed, or not come to an end, for three minutes, every call for items is ::FUGO_UNAVAILABLE,
+ *   and fugo_health() tells why and what to do. Counts are kept and tried again every minute; with
+ *   the first that can be left linking goes on by itself.
  * - **Fork.** A handle belongs to the process that opened it. In a forked child every call on it
  *   gives ::FUGO_FORKED, and fugo_close() does nothing. Fork before you open, or let the child
  *   execute a program that opens for itself.
@@ -79,7 +84,8 @@ enum fugo_status_value {
   FUGO_UNKNOWN_AGENCY = 6,   /**< no open agency has this code or number */
   FUGO_FROZEN = 7,           /**< linking was stopped by an operator */
   FUGO_QUOTA_EXCEEDED = 8,   /**< the inquiring agency's limit of the day is reached */
-  FUGO_UNAVAILABLE = 9,      /**< token or ledger did not answer, or no memory: ask again later */
+  FUGO_UNAVAILABLE = 9,      /**< token or ledger did not answer, no memory, or uses cannot be
+                                  counted: ask again later */
   FUGO_INDEX_TOO_LARGE = 10, /**< the agency's table does not fit the memory set for it */
   FUGO_FORKED = 11,          /**< the handle belongs to another process */
 

@@ -23,7 +23,7 @@ enum class LinkStatus : std::int32_t {
   kUnknownAgency = FUGO_UNKNOWN_AGENCY,       /**< no open agency has this code or number */
   kFrozen = FUGO_FROZEN,                      /**< linking was stopped by an operator */
   kQuotaExceeded = FUGO_QUOTA_EXCEEDED,       /**< the inquiring agency's limit of the day */
-  kUnavailable = FUGO_UNAVAILABLE,            /**< no answer of token or ledger: ask again later */
+  kUnavailable = FUGO_UNAVAILABLE,            /**< no answer, or uses not counted: ask later */
   kIndexTooLarge = FUGO_INDEX_TOO_LARGE,      /**< the agency's table does not fit its memory */
   kForked = FUGO_FORKED,                      /**< the handle belongs to another process */
   kBadCall = FUGO_BAD_CALL,                   /**< a Linkage that was moved from */

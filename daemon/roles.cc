@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -90,6 +91,14 @@ std::optional<uid_t> login_user() {
   return static_cast<uid_t>(user);
 }
 
+// hidden_user is the number that a user namespace shows for whoever is not mapped into it.
+uid_t hidden_user() {
+  constexpr uid_t kUsual = 65'534;
+  std::ifstream file("/proc/sys/kernel/overflowuid");
+  uid_t user = 0;
+  return file >> user ? user : kUsual;
+}
+
 }  // namespace
 
 std::span<const CommandRole> command_roles() { return kTable; }
@@ -127,6 +136,12 @@ Result<Caller> caller() {
   groups.push_back(::getegid());
   for (const gid_t group : groups) who.groups.push_back(group_name(group));
   return who;
+}
+
+std::optional<std::string> account_of_file(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || info.st_uid == hidden_user()) return std::nullopt;
+  return name_or_number(info.st_uid);
 }
 
 Status check_role(std::string_view command, const Caller& caller,

@@ -1,6 +1,8 @@
 // The table of roles: which command is whose, and who holds a role.
 #pragma once
 
+#include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,6 +42,10 @@ struct Caller {
 [[nodiscard]] Result<Caller> caller();
 // account_of_process is the first part of it, for who has no use for the groups.
 [[nodiscard]] std::string account_of_process();
+
+// account_of_file names the owner of what lies at `path`; nothing when nothing does, or when the
+// owner is hidden from this process (a user namespace: the unit's PrivateUsers=).
+[[nodiscard]] std::optional<std::string> account_of_file(const std::filesystem::path& path);
 
 // check_role: kRefused unless the caller is in the group that `roles` names for the command's role.
 [[nodiscard]] Status check_role(std::string_view command, const Caller& caller,

@@ -129,8 +129,10 @@ Result<Outcome> order(Context& context, const JobsArguments& given, const Order&
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
   FUGO_ASSIGN(const auto site, open_site(settings, role, keystore::Access::kAppend));
-  FUGO_ASSIGN(const bool changed, order_job(site->ledger(), given.id, what.order, given.reason,
-                                            actor, has_request(settings.daemon, given.id)));
+  const OrderPlace place = {has_request(settings.daemon, given.id), !settings.custodians.empty(),
+                            account_of_held(settings.daemon, given.id).value_or("")};
+  FUGO_ASSIGN(const bool changed,
+              order_job(site->ledger(), given.id, what.order, given.reason, actor, place));
   wake_daemon(settings.daemon);
   Outcome outcome;
   outcome.document = {{"job", given.id}, {"order", what.name}, {"changed", changed}};

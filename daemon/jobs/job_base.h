@@ -110,6 +110,8 @@ class Job {
   void pin(const keystore::LedgerState& state);
   // name_sender adds who signed the request to an entry of the journal.
   void name_sender(nlohmann::json& details) const;
+  // name_dropper adds the owner of a file that the daemon took.
+  [[nodiscard]] Status name_dropper(nlohmann::json& details) const;
   [[nodiscard]] Status refuse_retired() const;
   [[nodiscard]] Result<JobReport> repeat();
   [[nodiscard]] Result<JobReport> report();

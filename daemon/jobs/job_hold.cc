@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "daemon/jobs/job_base.h"
+#include "daemon/roles.h"
 
 namespace fugo::daemon {
 
@@ -89,6 +90,15 @@ Status Job::note_look(const std::string& reasons) {
   return update->commit();
 }
 
+// Whoever dropped the file must not approve it where custodians are configured: its owner is noted,
+// whom a rename does not change. That the name is still that of the file which was read is asked
+// afterwards.
+Status Job::name_dropper(nlohmann::json& details) const {
+  if (!options_.own_request) return {};
+  if (const auto dropper = account_of_file(options_.request)) details["dropped_by"] = *dropper;
+  return request_->check_unchanged();
+}
+
 Status Job::hold(const std::string& reasons) {
   report_.held = true;
   report_.hold_reason = reasons;
@@ -104,6 +114,7 @@ Status Job::hold(const std::string& reasons) {
   FUGO_ASSIGN(job_.number, update->put_job(job_));
   nlohmann::json details = {{"request", job_.id}, {"rows", job_.rows}, {"reason", reasons}};
   name_sender(details);
+  FUGO_TRY(name_dropper(details));
   FUGO_TRY(update->append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".held",
                                   details.dump()));
   return update->commit();

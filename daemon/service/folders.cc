@@ -12,6 +12,7 @@
 #include "daemon/files/head.h"
 #include "daemon/files/request.h"
 #include "daemon/files/row.h"
+#include "daemon/roles.h"
 
 namespace fugo::daemon {
 namespace {
@@ -92,6 +93,12 @@ Result<bool> take_file(const DaemonSection& daemon, const std::string& name) {
   // It was exchanged for something else since it was looked at.
   FUGO_TRY(move_file(taken, daemon.inbox / name).map([](bool) {}));
   return false;
+}
+
+std::optional<std::string> account_of_held(const DaemonSection& daemon, const std::string& id) {
+  std::error_code none;
+  const fs::directory_iterator files(daemon.held / id, none);
+  return files == fs::directory_iterator() ? std::nullopt : account_of_file(files->path());
 }
 
 Status hold_file(const DaemonSection& daemon, const fs::path& file, const std::string& id) {

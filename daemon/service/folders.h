@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "base/file.h"
@@ -31,6 +32,9 @@ void wake_daemon(const DaemonSection& daemon);
 
 // holds_file tells whether held/<id>/ has anything.
 [[nodiscard]] bool holds_file(const DaemonSection& daemon, const std::string& id);
+// account_of_held names the owner of the file in held/<id>/, as account_of_file does.
+[[nodiscard]] std::optional<std::string> account_of_held(const DaemonSection& daemon,
+                                                         const std::string& id);
 // hold_file moves a file of work/ to held/<id>/. Where that folder has a file already (the same
 // request, dropped again) the newer is destroyed.
 [[nodiscard]] Status hold_file(const DaemonSection& daemon, const std::filesystem::path& file,

@@ -1,5 +1,6 @@
 #include "daemon/service/orders.h"
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
@@ -40,16 +41,53 @@ bool unfinished(const JobRow& job) {
 
 // Given is what comes with an order.
 struct Given {
+  const keystore::Ledger& ledger;
   const keystore::Actor& actor;
-  bool has_request = true;
+  const OrderPlace& place;
 };
+
+// details_of_hold finds what the journal says of the request that is held: the last time counts.
+Result<Json> details_of_hold(const keystore::Ledger& ledger, const std::string& id) {
+  constexpr std::uint64_t kPiece = 1000;
+  FUGO_ASSIGN(const auto state, ledger.state());
+  for (std::uint64_t end = state.journal_entries; end > 0;) {
+    const std::uint64_t first = end - std::min(end, kPiece);
+    FUGO_ASSIGN(const auto entries, ledger.journal(first, end - first));
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry) {
+      if (!entry->act.ends_with(".held")) continue;
+      auto details = Json::parse(entry->details, nullptr, /*allow_exceptions=*/false);
+      if (details.is_object() && details.value("request", "") == id) return details;
+    }
+    end = first;
+  }
+  return Json::object();
+}
+
+// Two people see every request that is held: who dropped or signed it, and who approves it. Who
+// logged in counts, and whom he acts as: "suzuki/fugo" is both.
+Status check_another(const JobRow& job, const Given& given) {
+  if (!given.place.by_another) return {};
+  FUGO_ASSIGN(const auto details, details_of_hold(given.ledger, job.id));
+  const std::string noted = details.value("dropped_by", "");
+  if (noted.empty() && given.place.held_owner.empty())
+    return wrong_state(job, "cannot be approved: nobody knows who dropped it",
+                       "refuse it, and let it be dropped again under a new id");
+  const std::string account = given.actor.account;
+  const auto slash = account.find('/');
+  for (const auto& mine : {account.substr(0, slash), account.substr(slash + 1)})
+    for (const auto& theirs : {noted, given.place.held_owner, details.value("sender", "")})
+      if (!theirs.empty() && mine == theirs)
+        return wrong_state(job, "was dropped or signed by " + theirs + ", who must not approve it",
+                           "custodians are configured: somebody else has to, from an own account");
+  return {};
+}
 
 // Each applies an order to a row; false: nothing to change.
 Result<bool> approve(JobRow& job, const Given& given) {
   if (job.state != JobState::kHeld)
     return wrong_state(job, "is not held", "fugo jobs list shows what is");
-  // Where approvals need several custodians, or somebody else than the sender, that is asked here.
   if (!job.approved_by.empty()) return false;
+  FUGO_TRY(check_another(job, given));
   job.approved_by = given.actor.operator_name;
   return true;
 }
@@ -80,7 +118,7 @@ Result<bool> cancel(JobRow& job, const Given& given) {
   }
   if (job.state != JobState::kRunning)
     return wrong_state(job, "has been applied as a whole", "it cannot be given up any more");
-  if (job.kind == keystore::JobKind::kChange && job.rows_done > 0 && given.has_request)
+  if (job.kind == keystore::JobKind::kChange && job.rows_done > 0 && given.place.has_request)
     return wrong_state(job, "has changed people already, and its request is there",
                        "let it come to its end (fugo jobs resume)");
   job.paused = false;  // or nobody would take the step at which it is given up
@@ -126,7 +164,8 @@ Result<bool> set_frozen(keystore::Ledger& ledger, Freezable what, const std::str
 }  // namespace
 
 Result<bool> order_job(keystore::Ledger& ledger, const std::string& id, JobOrder order,
-                       const std::string& reason, const keystore::Actor& actor, bool has_request) {
+                       const std::string& reason, const keystore::Actor& actor,
+                       const OrderPlace& place) {
   FUGO_TRY(check_reason(reason));
   const OrderRow& row = kOrders[static_cast<std::size_t>(order)];
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
@@ -135,7 +174,7 @@ Result<bool> order_job(keystore::Ledger& ledger, const std::string& id, JobOrder
     if (!job)
       return fail(ErrorCode::kRefused, "there is no job " + id, {},
                   "a file that still waits in the inbox can be taken out of it");
-    FUGO_ASSIGN(const bool changes, row.apply(*job, {actor, has_request}));
+    FUGO_ASSIGN(const bool changes, row.apply(*job, {ledger, actor, place}));
     if (!changes) return false;
     // The row must be the latest, or progress that was committed meanwhile would be undone.
     FUGO_ASSIGN(const auto update, begin_unchanged(ledger, state.commits));

@@ -1,6 +1,7 @@
 #include "daemon/utf8.h"
 
 #include <cstddef>
+#include <nlohmann/json.hpp>
 
 #include "daemon/files/encoding.h"
 
@@ -23,6 +24,12 @@ bool is_presentable(std::string_view text) {
   for (std::size_t at = 0; at < text.size(); ++at)
     if (starts_deceiving(text.substr(at))) return false;  // continuation bytes begin nothing
   return true;
+}
+
+std::string presentable(const std::string& text) {
+  using Json = nlohmann::json;
+  if (is_presentable(text)) return text;
+  return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 }  // namespace fugo::daemon

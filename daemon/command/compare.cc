@@ -16,6 +16,7 @@
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
 #include "daemon/statement.h"
+#include "daemon/utf8.h"
 
 namespace fugo::daemon {
 namespace {
@@ -99,7 +100,7 @@ Json document_of(const LostJob& job) {
 
 std::string text_of(const LostJob& job) {
   return fmt::format("  {} {} {}: {}, {} rows, {} new, {} existing{}\n", format_time(job.time),
-                     job.kind, job.id, job.end, grouped(job.rows), grouped(job.made),
+                     job.kind, presentable(job.id), job.end, grouped(job.rows), grouped(job.made),
                      grouped(job.existing), job.known_here ? " (goes on where it is)" : "");
 }
 
@@ -135,8 +136,8 @@ std::string text_of(const Reconciliation& found) {
   text +=
       fmt::format("\nOther acts to be done again, in their places ({}):\n", found.others.size());
   for (const auto& entry : found.others)
-    text += fmt::format("  {} {} {} {}\n", entry.sequence, format_time(entry.time), entry.act,
-                        entry.details);
+    text += fmt::format("  {} {} {} {}\n", entry.sequence, format_time(entry.time),
+                        presentable(entry.act), presentable(entry.details));
   text += found.obstacles.empty()
               ? "\nThe same request gives the same symbols again: keys and agencies are the same.\n"
               : "\nNOT every symbol will be the same:\n";

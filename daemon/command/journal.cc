@@ -20,6 +20,7 @@
 #include "daemon/journal/live_copy.h"
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
+#include "daemon/utf8.h"
 
 namespace fugo::daemon {
 namespace {
@@ -143,7 +144,7 @@ void tell_parting(const JournalParting& parting, const std::string& file, Outcom
   for (const auto& entry : parting.missing) {
     missing.push_back(entry_document(entry));
     outcome.text += fmt::format("  {} {} {} {}\n", entry.sequence, format_time(entry.time),
-                                entry.act, entry.details);
+                                presentable(entry.act), presentable(entry.details));
   }
   outcome.document["partings"].push_back({{"file", file},
                                           {"at", parting.at},

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -45,6 +46,12 @@ void tell(const fs::path& folder, const Error* error) {
   const std::lock_guard lock(failing().mutex);
   failing().errors.erase(folder);
   if (error != nullptr) failing().errors.emplace(folder, *error);
+}
+
+// is_failing: a copy that could not be had is waited for once, not by every act.
+bool is_failing(const fs::path& folder) {
+  const std::lock_guard lock(failing().mutex);
+  return failing().errors.contains(folder);
 }
 
 // cannot_be_kept says what it means that a copy cannot be written.
@@ -107,7 +114,9 @@ Result<Tail> read_tail(int fd, const fs::path& file) {
 }
 
 // How long somebody else may hold a copy: whoever can read the file can, and LMDB's lock is held.
-constexpr std::chrono::seconds kPatience{10}, kAtOnce{0};
+// fugo itself holds it for one act or one piece of what was missing.
+constexpr std::chrono::seconds kPatience{3}, kAtOnce{0};
+constexpr std::uint64_t kMostAtOnce = 10'000;  // entries that are written under one lock
 
 // Opening is what opening a copy has to know: which are open already, since the same file by
 // another name would wait for itself, and for how long to wait for others who write it.
@@ -266,7 +275,8 @@ Result<std::unique_ptr<keystore::JournalCopier::Ready>> LiveCopies::prepare(
   const bool stops = std::all_of(act.added.begin(), act.added.end(),
                                  [](const auto& entry) { return entry.act == "freeze"; });
   for (const auto& folder : folders_) {
-    auto copy = make_ready(folder, act, {ready->held(), stops ? kAtOnce : kPatience});
+    const bool at_once = stops || is_failing(folder);
+    auto copy = make_ready(folder, act, {ready->held(), at_once ? kAtOnce : kPatience});
     if (copy) {
       ready->add(std::move(*copy));
       tell(folder, nullptr);
@@ -285,8 +295,6 @@ std::map<fs::path, Error> failing_copies() {
 }
 
 Result<CaughtUp> catch_up(const keystore::Ledger& ledger, const fs::path& folder) {
-  FUGO_ASSIGN(auto copy, CopyFile::open(folder, {}));
-  FUGO_ASSIGN(const auto state, ledger.state());
   std::vector<keystore::JournalEntry> page;
   const auto read = [&](std::uint64_t sequence) -> Result<keystore::JournalEntry> {
     constexpr std::uint64_t kPage = 1000;
@@ -298,10 +306,18 @@ Result<CaughtUp> catch_up(const keystore::Ledger& ledger, const fs::path& folder
     return fail(ErrorCode::kDamaged, fmt::format("entry {} is missing", sequence),
                 "ledger, table journal");
   };
-  FUGO_TRY(copy.check(state.journal_entries, state.journal_head, read));
-  const CaughtUp caught{copy.tail().entries, state.journal_entries - copy.tail().entries};
-  FUGO_TRY(fill(copy, state.journal_entries, read));
-  return caught;
+  std::optional<CaughtUp> caught;
+  for (;;) {
+    FUGO_ASSIGN(auto copy, CopyFile::open(folder, {{}, is_failing(folder) ? kAtOnce : kPatience}));
+    FUGO_ASSIGN(const auto state, ledger.state());
+    FUGO_TRY(copy.check(state.journal_entries, state.journal_head, read));
+    const auto first = copy.tail().entries;
+    const auto end = std::min(state.journal_entries, first + kMostAtOnce);
+    FUGO_TRY(fill(copy, end, read));
+    if (!caught) caught = CaughtUp{first, 0};
+    caught->entries = end - caught->first;
+    if (end == state.journal_entries) return *caught;
+  }
 }
 
 Status catch_up_all(const keystore::Ledger& ledger, const std::vector<fs::path>& folders) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -25,6 +26,8 @@ namespace fs = std::filesystem;
 constexpr const char* kWhere = "copy of the ledger";
 constexpr std::size_t kPieceBytes = 1U << 20U;
 constexpr int kTries = 100;
+constexpr std::uint64_t kAnyLength = std::numeric_limits<std::uint64_t>::max();
+constexpr const char* kDiffers = "is not as it was when it was signed";
 
 struct DigestContextDeleter {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
@@ -40,7 +43,7 @@ struct ReadFile {
   static Result<ReadFile> open(const fs::path& path) {
     ReadFile file;
     file.path = path;
-    FUGO_ASSIGN(file.fd, open_file(path, O_RDONLY));
+    FUGO_ASSIGN(file.fd, open_file(path, O_RDONLY | O_NONBLOCK));  // a pipe would wait for a writer
     struct stat info {};
     if (::fstat(file.fd.get(), &info) != 0) return fail_errno("cannot read", path.string(), errno);
     if (!S_ISREG(info.st_mode))
@@ -59,8 +62,8 @@ struct ReadFile {
   }
 };
 
-// read_pieces hashes a file to its end, and gives each piece to `take`.
-Status read_pieces(const ReadFile& from, CopiedFile& copied,
+// read_pieces hashes a file to its end, and gives each piece to `take`; kDamaged beyond `most`.
+Status read_pieces(const ReadFile& from, CopiedFile& copied, std::uint64_t most,
                    const std::function<Status(ByteView)>& take) {
   const std::unique_ptr<EVP_MD_CTX, DigestContextDeleter> digest(EVP_MD_CTX_new());
   if (!digest || EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) != 1)
@@ -69,6 +72,7 @@ Status read_pieces(const ReadFile& from, CopiedFile& copied,
   for (;;) {
     FUGO_ASSIGN(const std::size_t got, from.read(memory));
     if (got == 0) break;
+    if (got > most - copied.bytes) return fail(ErrorCode::kDamaged, kDiffers, from.path.string());
     const auto piece = ByteView(memory).first(got);
     FUGO_TRY(take(piece));
     if (EVP_DigestUpdate(digest.get(), piece.data(), piece.size()) != 1)
@@ -82,12 +86,13 @@ Status read_pieces(const ReadFile& from, CopiedFile& copied,
 
 // copy_one writes one file anew, synced; its name is its directory's to sync. The source is open,
 // so it may be unlinked meanwhile.
-Result<CopiedFile> copy_one(const ReadFile& from, const fs::path& to, const std::string& name) {
+Result<CopiedFile> copy_one(const ReadFile& from, const fs::path& to, const std::string& name,
+                            std::uint64_t most) {
   const auto path = to / name;
   FUGO_ASSIGN(const UniqueFd file, open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
   CopiedFile copied;
   copied.name = name;
-  FUGO_TRY(read_pieces(from, copied,
+  FUGO_TRY(read_pieces(from, copied, most,
                        [&](ByteView piece) { return write_all(file.get(), piece, path); }));
   FUGO_TRY(sync_file(file.get(), path));
   return copied;
@@ -99,6 +104,34 @@ Status sync_copy(const fs::path& to, const std::vector<std::string>& names) {
   for (const auto& name : names) directories.insert((to / name).parent_path());
   for (const auto& directory : directories) FUGO_TRY(sync_directory(directory));
   return {};
+}
+
+// copy_most copies files, of each of which no more than so many bytes are taken.
+Result<std::vector<CopiedFile>> copy_most(const fs::path& from, const fs::path& to,
+                                          const std::vector<std::string>& names,
+                                          const std::vector<std::uint64_t>& most,
+                                          const CopyProgress& progress) {
+  std::vector<ReadFile> files;  // all before the first is copied: what is open can go away
+  std::uint64_t total = 0, done = 0;
+  for (const auto& name : names) {
+    FUGO_ASSIGN(auto file, ReadFile::open(from / name));
+    total += file.bytes;
+    files.push_back(std::move(file));
+  }
+  std::mutex mutex;  // guards done, and the calls of progress
+  std::vector<CopiedFile> copied(names.size());
+  FUGO_TRY(parallel_ranges(names.size(), 1, hardware_threads(),
+                           [&](std::size_t first, std::size_t last, std::size_t) -> Status {
+                             for (std::size_t i = first; i < last; ++i) {
+                               FUGO_ASSIGN(copied[i], copy_one(files[i], to, names[i], most[i]));
+                               const std::lock_guard lock(mutex);
+                               done += copied[i].bytes;
+                               if (progress) progress(done, total);
+                             }
+                             return {};
+                           }));
+  FUGO_TRY(sync_copy(to, names));
+  return copied;
 }
 
 // LedgerCopier copies one ledger; an attempt that meets a file that went away copies no file.
@@ -176,7 +209,7 @@ class LedgerCopier {
     ::unlink((to_ / kLockFile).c_str());
     FUGO_ASSIGN(const auto rows, ReadFile::open(to_ / kDataFile));
     CopiedFile file{kDataFile, 0, {}};
-    FUGO_TRY(read_pieces(rows, file, [](ByteView) { return Status{}; }));
+    FUGO_TRY(read_pieces(rows, file, kAnyLength, [](ByteView) { return Status{}; }));
     return file;
   }
 
@@ -191,27 +224,25 @@ class LedgerCopier {
 Result<std::vector<CopiedFile>> copy_files(const fs::path& from, const fs::path& to,
                                            const std::vector<std::string>& names,
                                            const CopyProgress& progress) {
-  std::vector<ReadFile> files;  // all before the first is copied: what is open can go away
-  std::uint64_t total = 0, done = 0;
-  for (const auto& name : names) {
-    FUGO_ASSIGN(auto file, ReadFile::open(from / name));
-    total += file.bytes;
-    files.push_back(std::move(file));
+  return copy_most(from, to, names, std::vector<std::uint64_t>(names.size(), kAnyLength), progress);
+}
+
+Status copy_exactly(const fs::path& from, const fs::path& to, const std::vector<CopiedFile>& files,
+                    const CopyProgress& progress) {
+  std::vector<std::string> names;
+  std::vector<std::uint64_t> most;
+  for (const auto& file : files) {
+    names.push_back(file.name);
+    most.push_back(file.bytes);
   }
-  std::mutex mutex;  // guards done, and the calls of progress
-  std::vector<CopiedFile> copied(names.size());
-  FUGO_TRY(parallel_ranges(names.size(), 1, hardware_threads(),
-                           [&](std::size_t first, std::size_t last, std::size_t) -> Status {
-                             for (std::size_t i = first; i < last; ++i) {
-                               FUGO_ASSIGN(copied[i], copy_one(files[i], to, names[i]));
-                               const std::lock_guard lock(mutex);
-                               done += copied[i].bytes;
-                               if (progress) progress(done, total);
-                             }
-                             return {};
-                           }));
-  FUGO_TRY(sync_copy(to, names));
-  return copied;
+  const auto copied = copy_most(from, to, names, most, progress);
+  if (!copied && copied.error().code == ErrorCode::kIo && copied.error().native == ENOENT)
+    return fail(ErrorCode::kDamaged, "is missing", copied.error().where);
+  FUGO_TRY(copied.map([](auto&&) {}));
+  for (std::size_t i = 0; i < files.size(); ++i)
+    if ((*copied)[i] != files[i])
+      return fail(ErrorCode::kDamaged, kDiffers, (from / files[i].name).string());
+  return {};
 }
 
 Result<LedgerCopy> copy_ledger(Ledger& ledger, const fs::path& to, const CopyProgress& progress,

@@ -34,6 +34,14 @@ using CopyProgress = std::function<void(std::uint64_t done_bytes, std::uint64_t 
                                                          const std::vector<std::string>& names,
                                                          const CopyProgress& progress);
 
+// copy_exactly copies, as copy_files does, files that must be these and no others: kDamaged, naming
+// the file, for one that is missing or differs. Of one that is longer no more is written than it
+// was to have.
+[[nodiscard]] Status copy_exactly(const std::filesystem::path& from,
+                                  const std::filesystem::path& to,
+                                  const std::vector<CopiedFile>& files,
+                                  const CopyProgress& progress);
+
 // LedgerCopy is what a copy holds.
 struct LedgerCopy {
   std::int64_t time = 0;  // everything that was committed before it is in the copy

@@ -69,23 +69,11 @@ class Restoration {
   Status copy(const Inventory& inventory) {
     FUGO_TRY(make_directory(home_ / kBackupLedger));
     FUGO_TRY(make_directory(home_ / kBackupLedger / "data"));
-    std::vector<std::string> names;
-    for (const auto& file : inventory.files) names.push_back(file.name);
-    const auto copied = keystore::copy_files(
-        backup_ / kBackupLedger, home_ / kBackupLedger, names,
+    auto copied = keystore::copy_exactly(
+        backup_ / kBackupLedger, home_ / kBackupLedger, inventory.files,
         [this](std::uint64_t done, std::uint64_t total) { stage_("copy", done, total); });
-    if (!copied && copied.error().native == ENOENT) {
-      Error missing = copied.error();
-      missing.code = ErrorCode::kDamaged;
-      missing.hint = kTakeAnother;
-      return tl::unexpected<Error>(std::move(missing));
-    }
-    FUGO_TRY(copied.map([](auto&&) {}));
-    for (std::size_t i = 0; i < inventory.files.size(); ++i)
-      if ((*copied)[i] != inventory.files[i])
-        return fail(ErrorCode::kDamaged, "is not as it was when the backup was made",
-                    (backup_ / kBackupLedger / names[i]).string(), kTakeAnother);
-    return {};
+    if (!copied && copied.error().code == ErrorCode::kDamaged) copied.error().hint = kTakeAnother;
+    return copied;
   }
 
   Status verify(const Settings& made) {

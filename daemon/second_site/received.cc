@@ -49,20 +49,12 @@ std::set<std::string> file_names(const Shipment& shipment) {
 }
 
 Status receive_files(const ReadShipment& read, const fs::path& ledger, const SiteStage& stage) {
-  const auto& files = read.shipment.inventory.files;
-  std::vector<std::string> names;
-  for (const auto& file : files) names.push_back(file.name);
   FUGO_TRY(make_directory(ledger / "data"));
-  auto copied = keystore::copy_files(
-      read.directory / kBackupLedger, ledger, names,
+  auto copied = keystore::copy_exactly(
+      read.directory / kBackupLedger, ledger, read.shipment.inventory.files,
       [&](std::uint64_t done, std::uint64_t total) { stage("copy", done, total); });
-  if (!copied && copied.error().native == ENOENT)
-    return wrong("is not whole: a file that it names is missing", read);
-  FUGO_TRY(copied.map([](auto&&) {}));
-  for (std::size_t i = 0; i < files.size(); ++i)
-    if ((*copied)[i] != files[i])
-      return wrong(fmt::format("{} is not as it was when it was signed", names[i]), read);
-  return {};
+  if (!copied && copied.error().code == ErrorCode::kDamaged) copied.error().hint = kSendAgain;
+  return copied;
 }
 
 Status check_received(const Settings& settings, const ReadShipment& read,

@@ -1,8 +1,12 @@
 #include "daemon/second_site/shipment.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <string_view>
 #include <utility>
@@ -26,6 +30,24 @@ constexpr auto kHint = "have it sent again; nothing of it was used";
 
 tl::unexpected<Error> damaged(const char* what, const fs::path& file) {
   return fail(ErrorCode::kDamaged, what, file.string(), kHint);
+}
+
+// read_regular reads a small file of a folder that others write; what is none is not waited for.
+Result<std::string> read_regular(const fs::path& path, std::size_t most) {
+  FUGO_ASSIGN(const UniqueFd file, open_file(path, O_RDONLY | O_NONBLOCK));
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return fail_errno("cannot read", path.string(), errno);
+  const auto size = static_cast<std::size_t>(info.st_size);
+  if (!S_ISREG(info.st_mode) || size > most) return damaged("is no such file of a shipment", path);
+  std::string text(size, '\0');
+  for (std::size_t done = 0; done < size;) {
+    const auto got = ::read(file.get(), &text[done], size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno("cannot read", path.string(), errno);
+    if (got == 0) return damaged("became shorter", path);
+    done += static_cast<std::size_t>(got);
+  }
+  return text;
 }
 
 // number_of is 0 for what is no shipment's name.
@@ -98,19 +120,19 @@ Json document_of(const Shipment& shipment) {
 
 Result<Shipment> look_at(const fs::path& directory) {
   const auto file = directory / kShipmentFile;
-  FUGO_ASSIGN(const auto text, read_small(file, kMostInventoryBytes));
+  FUGO_ASSIGN(const auto text, read_regular(file, kMostInventoryBytes));
   return parse(text, file);
 }
 
 Result<std::string> sha256_of(const fs::path& directory) {
-  FUGO_ASSIGN(const auto text, read_small(directory / kShipmentFile, kMostInventoryBytes));
+  FUGO_ASSIGN(const auto text, read_regular(directory / kShipmentFile, kMostInventoryBytes));
   return sha256_hex(text);
 }
 
 Result<ReadShipment> read_shipment(hsm::Token& token, const fs::path& directory) {
   const auto file = directory / kShipmentFile;
-  FUGO_ASSIGN(const auto text, read_small(file, kMostInventoryBytes));
-  const auto signature = read_small(file.string() + ".sig", kMostSignatureBytes);
+  FUGO_ASSIGN(const auto text, read_regular(file, kMostInventoryBytes));
+  const auto signature = read_regular(file.string() + ".sig", kMostSignatureBytes);
   if (!signature) return damaged("has no signature", file);
   ReadShipment read{{}, {}, directory};
   FUGO_ASSIGN(read.shipment, parse(text, file));

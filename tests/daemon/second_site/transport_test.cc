@@ -1,6 +1,8 @@
 // What others can do to the folder that shipments go through, and a first site that was put back.
 #include <sys/stat.h>
 
+#include <chrono>
+#include <ctime>
 #include <thread>
 
 #include "daemon/link_usage.h"
@@ -59,6 +61,28 @@ TEST(Transport, AFirstSiteThatWasPutBackIsNoticedByOneShipment) {
   write_file(file, read_file(file) + "x");
   EXPECT_EQ(sites.follow().exit_code, 0);
   EXPECT_EQ(sites.take_over().exit_code, 0);
+}
+
+// The same where the second site was made later, and does not know what had that number.
+TEST(Transport, ANumberFromBeforeThisSiteIsToldByItsJournal) {
+  const TwoSites sites;
+  const auto old = sites.scratch() / "old";
+  fs::copy(sites.first().directory() / "ledger", old, fs::copy_options::recursive);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.ship({"--whole"}).exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  fs::remove_all(sites.first().directory() / "ledger");
+  fs::rename(old, sites.first().directory() / "ledger");
+  fs::rename(sites.shipment(1), sites.scratch() / "applied");
+  // The time of a shipment counts in seconds.
+  for (const auto now = std::time(nullptr); std::time(nullptr) == now;)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  const auto sent = sites.ship();
+  ASSERT_EQ(sent.exit_code, 0) << sent.err;
+  ASSERT_EQ(sent.json()["number"], 1);
+  const auto refused = sites.follow();
+  EXPECT_EQ(refused.exit_code, 5) << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("was put back"));
 }
 
 // Shipments that a takeover left behind lie there for good; a site that is made anew in another
@@ -140,6 +164,34 @@ TEST(Transport, ADirectoryThatSomebodyElsePreparedIsNotFilled) {
   EXPECT_THAT(refused.err, HasSubstr("can be written by others"));
   ASSERT_EQ(::chmod(prepared.c_str(), 0700), 0);
   EXPECT_EQ(sites.ship().exit_code, 0);
+}
+
+// Whoever writes the folder fills no disk, and makes nobody wait.
+TEST(Transport, WhatIsLongerThanItWasSignedIsNotTakenAndAPipeNotWaitedFor) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  const auto rows = sites.shipment(2) / "ledger/data.mdb";
+  const auto size = fs::file_size(rows);
+  constexpr std::uint64_t kMost = 64U << 20U;
+  fs::resize_file(rows, 4 * kMost);
+  const auto longer = sites.follow();
+  EXPECT_EQ(longer.exit_code, 5) << longer.err;
+  EXPECT_THAT(longer.err, HasSubstr("is not as it was when it was signed"));
+  EXPECT_LE(fs::file_size(sites.second() / "ledger/incoming/data.mdb"), size);
+  fs::resize_file(rows, size);
+  const auto sound = sites.scratch() / "sound", signature = sites.shipment(2) / "shipment.json.sig";
+  for (const fs::path& file : {rows, signature}) {
+    fs::rename(file, sound);
+    ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    EXPECT_NE(sites.follow().exit_code, 0) << file;
+    fs::remove(file);
+    fs::rename(sound, file);
+  }
+  EXPECT_EQ(sites.follow().exit_code, 0);
+  EXPECT_EQ(sites.digest_second(), sites.digest_first());
 }
 
 TEST(Transport, AHandOverTakesTheUsesOfLinkingAlong) {

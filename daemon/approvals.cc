@@ -28,6 +28,7 @@ tl::unexpected<Error> refused(std::string what, std::string where, std::string h
 struct Request {
   std::string ledger, environment, act;
   std::vector<std::string> keys;  // sorted
+  std::string site;               // of a takeover, else empty
   std::string expires;
   std::uint64_t journal_entries = 0;
   std::string journal_head;  // hexadecimal
@@ -37,6 +38,7 @@ std::string text_of(const Request& request) {
   std::string text = fmt::format("{}\nledger={}\nenvironment={}\nact={}\n", kFirstLine,
                                  request.ledger, request.environment, request.act);
   for (const auto& key : request.keys) text += fmt::format("key={}\n", key);
+  if (!request.site.empty()) text += fmt::format("site={}\n", request.site);
   return text + fmt::format("expires={}\njournal_entries={}\njournal_head={}\n", request.expires,
                             request.journal_entries, request.journal_head);
 }
@@ -47,6 +49,7 @@ Request request_for(const keystore::Ledger& ledger, const KeyAct& act) {
   request.environment = ledger.header().environment;
   request.act = act.act;
   request.keys = act.keys;
+  request.site = act.site;
   std::sort(request.keys.begin(), request.keys.end());
   return request;
 }
@@ -75,6 +78,7 @@ Result<Request> parse(const std::string& text, const std::string& where) {
   request.ledger = fields["ledger"];
   request.environment = fields["environment"];
   request.act = fields["act"];
+  request.site = fields["site"];
   request.expires = fields["expires"];
   request.journal_head = fields["journal_head"];
   const std::string& entries = fields["journal_entries"];
@@ -90,6 +94,9 @@ Status check_text(const Request& request, const Request& wanted, const std::stri
   if (request.act != wanted.act)
     return refused(fmt::format("the approval is for {}, not for {}", request.act, wanted.act),
                    where);
+  if (request.site != wanted.site)
+    return refused("the approval is for another standby site", where,
+                   "have a request of this site's approved: fugo takeover --write-request");
   FUGO_ASSIGN(const auto expires, parse_time(request.expires));
   if (unix_now() > expires)
     return refused("the approval expired at " + request.expires, where,

@@ -18,6 +18,7 @@ namespace fugo::daemon {
 struct KeyAct {
   std::string act;                // "keys.create", "keys.destroy", "keys.recover" or "takeover"
   std::vector<std::string> keys;  // see created_key and destroyed_key; none for a takeover
+  std::string site{};             // of a takeover: the standby site's id
 };
 [[nodiscard]] std::string created_key(const std::string& label);
 [[nodiscard]] std::string destroyed_key(const keystore::KeyRow& row);

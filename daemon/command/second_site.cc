@@ -148,13 +148,18 @@ Result<Outcome> ask_for_takeover(Context& context, const TakeOverArguments& give
     FUGO_ASSIGN(expires, parse_time(given.expires));
   }
   FUGO_ASSIGN(const auto settings, context.settings());
+  FUGO_ASSIGN(const auto mark, read_mark(settings.ledger_directory));
+  if (!mark)
+    return fail(ErrorCode::kRefused, "this ledger does not stand by: it is the one that counts",
+                settings.ledger_directory.string());
   FUGO_ASSIGN(const auto role, any_role(settings));
   FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
-  FUGO_ASSIGN(const auto text, approval_request(*site.ledger, takeover_act(), expires));
+  FUGO_ASSIGN(const auto text, approval_request(*site.ledger, takeover_act(*mark), expires));
   FUGO_TRY(write_durably(path, as_bytes(text), 0644));
-  return Outcome{{{"request", path.string()}, {"expires", format_time(expires)}},
-                 fmt::format("{}\nTwo custodians sign {} as it is: docs/operation.md, \"Keys\"\n",
-                             text, path.string())};
+  return Outcome{
+      {{"request", path.string()}, {"site", mark->site}, {"expires", format_time(expires)}},
+      fmt::format("{}\nTwo custodians sign {} as it is: docs/operation.md, \"Keys\"\n", text,
+                  path.string())};
 }
 
 Result<Outcome> take(Context& context, const TakeOverArguments& arguments) {

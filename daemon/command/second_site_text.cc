@@ -24,6 +24,7 @@ Json standby_document(const StandbyMark& mark) {
     unapplied = left ? Json(*left) : Json(nullptr);
   }
   return {{"state", mark.following ? "following" : "handed over"},
+          {"site", mark.site},
           {"shipment", mark.number},
           {"final", mark.final},
           {"taken", format_time(mark.taken)},
@@ -39,18 +40,18 @@ Json standby_document(const StandbyMark& mark) {
 
 std::string standby_text(const StandbyMark& mark) {
   if (!mark.following)
-    return fmt::format("{:<16}handed over by shipment {} to {}\n", "stands by", mark.number,
-                       mark.folder);
+    return fmt::format("{:<16}handed over by shipment {} to {}\n{:<16}{}\n", "stands by",
+                       mark.number, mark.folder, "site", mark.site);
   const auto left = count_unapplied(mark);
   const auto unapplied = !left        ? "unknown: " + left.error().message()
                          : *left == 0 ? std::string("none")
                                       : fmt::format("{} shipments", *left);
   return fmt::format(
-      "{:<16}follows {}, as of shipment {} of {} ({} s ago)\n{:<16}{}\n{:<16}{} entries, head {}\n"
-      "{:<16}{}\n",
+      "{:<16}follows {}, as of shipment {} of {} ({} s ago)\n{:<16}{}\n{:<16}{}\n"
+      "{:<16}{} entries, head {}\n{:<16}{}\n",
       "stands by", mark.folder, mark.number, format_time(mark.taken), unix_now() - mark.taken,
-      "unapplied", unapplied, "journal", grouped(mark.journal_entries), mark.journal_head, "digest",
-      mark.digest);
+      "site", mark.site, "unapplied", unapplied, "journal", grouped(mark.journal_entries),
+      mark.journal_head, "digest", mark.digest);
 }
 
 Json site_document(const std::filesystem::path& ledger) {

@@ -49,17 +49,20 @@ Result<Comparison> compare_sites(const keystore::Ledger& ledger,
                                  const std::filesystem::path& file) {
   FUGO_ASSIGN(const auto note, read_small(file, kMostNoteBytes));
   FUGO_ASSIGN(const auto keys, ledger.key_rows());
-  FUGO_ASSIGN(const auto there,
-              open_checkpoint(note, origin_of(ledger.header()), keys, file.string()));
+  FUGO_ASSIGN(auto there, open_checkpoint(note, origin_of(ledger.header()), keys, file.string()));
   FUGO_ASSIGN(const auto here, checkpoint_now(ledger, configuration));
+  const bool behind = here.size < there.size;
+  if (!behind) {
+    // From here on it is this reading of the file alone that counts.
+    FUGO_ASSIGN(there, compare_checkpoint(ledger, file));
+  }
   Comparison comparison;
   comparison.here = figures_of(here);
   comparison.there = figures_of(there);
   comparison.same_content =
       !comparison.there.digest.empty() && comparison.here.digest == comparison.there.digest &&
       comparison.here.digest_without_times == comparison.there.digest_without_times;
-  if (here.size < there.size) return comparison;  // this site is behind
-  FUGO_TRY(compare_checkpoint(ledger, file).map([](auto&&) {}));
+  if (behind) return comparison;
   comparison.same_journal = true;
   comparison.harmless = true;
   FUGO_TRY(for_each_entry(ledger, there.size, [&](const auto& entry) -> Status {

@@ -67,11 +67,12 @@ class Follower {
     candidate_.ledger_directory = incoming_;
   }
 
-  // begin takes the ledger; what a run that died was about to apply is applied from the start.
+  // begin takes the ledger; what a run that died was about to apply was applied, or is from the
+  // start.
   Status begin() {
-    FUGO_TRY(read_own_mark());
     FUGO_ASSIGN(lock_, keystore::take_writer_lock(ledger_));
-    FUGO_TRY(read_own_mark());  // another process may have applied some meanwhile
+    FUGO_TRY(read_own_mark());
+    if (mark_.next) FUGO_TRY(check_own());  // the numbers are told by it
     return remove_tree(incoming_);
   }
 
@@ -119,14 +120,17 @@ class Follower {
     stage_("look", 0, 0);
     FUGO_ASSIGN(const auto read, read_signed(settings_, directory));
     FUGO_TRY(check_follows(read, mark_));
-    FUGO_TRY(check_own(read));
+    FUGO_TRY(check_own());
     FUGO_TRY(gather(read));
     if (wishes_.verify) FUGO_TRY(verify_received(candidate_, stage_));
     auto checked = check_received(candidate_, read, mark_);
     hsm::finalize_all();
     FUGO_TRY(checked);
+    const StandbyMark after = mark_of(read, mark_);
+    mark_.next = after;
+    FUGO_TRY(write_mark(ledger_, mark_));
     FUGO_TRY(commit(read));
-    mark_ = mark_of(read, mark_.known);
+    mark_ = after;
     FUGO_TRY(write_mark(ledger_, mark_));
     FUGO_TRY(remove_unnamed(ledger_, file_names(read.shipment)));
     return remove_tree(incoming_);
@@ -146,20 +150,21 @@ class Follower {
 
   // is_of tells whether a ledger's journal has the last entry of an inventory in its place.
   static Result<bool> is_of(const keystore::Ledger& ledger, const Inventory& inventory) {
-    if (inventory.ledger_id != hex(ledger.header().ledger_id.bytes)) return true;  // not our affair
     if (inventory.journal_entries == 0) return false;
     FUGO_ASSIGN(const auto entries, ledger.journal(inventory.journal_entries - 1, 1));
     return !entries.empty() && hex(entries.front().hash) == inventory.journal_head;
   }
 
-  // check_own: this ledger is as the mark says or, where a run died after its commit, as the
-  // shipment does. Anything else was done by somebody else.
-  Status check_own(const ReadShipment& read) const {
+  // check_own: this ledger is as the mark says or, where a run died after its commit, as that
+  // shipment left it. Anything else was done by somebody else.
+  Status check_own() {
     auto own = [&]() -> Status {
       FUGO_ASSIGN(const auto role, any_role(settings_));
       FUGO_ASSIGN(const auto site, open_ledger(settings_, role, keystore::Access::kRead));
       FUGO_ASSIGN(const auto state, site.ledger->state());
-      if (mark_.matches(state) || mark_of(read).matches(state)) return {};
+      const bool open = mark_.next.has_value();
+      settle(mark_, state);
+      if (mark_.matches(state)) return open ? write_mark(ledger_, mark_) : Status();
       return fail(ErrorCode::kDamaged, "this ledger is not as the last shipment left it",
                   ledger_.string(),
                   "end a takeover that died with fugo takeover; else make this site anew from a "
@@ -255,8 +260,8 @@ Result<std::string> second_configuration(const Settings& settings, bool all_toke
 }
 
 // found_site builds the site in the directory that will appear.
-Status found_site(const Settings& settings, const ReadShipment& read, const fs::path& home,
-                  bool all_tokens, const SiteStage& stage) {
+Status found_site(const Settings& settings, const ReadShipment& read, const StandbyMark& mark,
+                  const fs::path& home, bool all_tokens, const SiteStage& stage) {
   const auto ledger = home / kBackupLedger;
   FUGO_TRY(make_directory(ledger));
   FUGO_TRY(receive_files(read, ledger, stage));
@@ -267,7 +272,7 @@ Status found_site(const Settings& settings, const ReadShipment& read, const fs::
   auto checked = check_received(made, read, std::nullopt);
   hsm::finalize_all();
   FUGO_TRY(checked);
-  FUGO_TRY(write_mark(ledger, mark_of(read)));
+  FUGO_TRY(write_mark(ledger, mark));
   FUGO_TRY(sync_directory(ledger / "data"));
   FUGO_TRY(sync_directory(ledger));
   return sync_directory(home);
@@ -301,9 +306,11 @@ Result<Followed> start_following(const Settings& settings, const fs::path& folde
                                  const fs::path& target, bool all_tokens, const SiteStage& stage) {
   FUGO_ASSIGN(auto build, BuildDirectory::create(target));
   FUGO_ASSIGN(const auto read, newest_whole(settings, folder));
-  FUGO_TRY(found_site(settings, read, build.path(), all_tokens, stage));
+  StandbyMark mark = mark_of(read);
+  FUGO_ASSIGN(mark.site, new_site_id());
+  FUGO_TRY(found_site(settings, read, mark, build.path(), all_tokens, stage));
   FUGO_TRY(build.publish());
-  return Followed{mark_of(read), 1};
+  return Followed{std::move(mark), 1};
 }
 
 }  // namespace fugo::daemon

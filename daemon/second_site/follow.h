@@ -52,8 +52,8 @@ struct TakeOverWishes {
   ApprovalFiles approval;  // of takeover_act(), where custodians are configured
 };
 
-// takeover_act is what custodians approve.
-[[nodiscard]] KeyAct takeover_act();
+// takeover_act is what custodians approve: of this standby site, and no other of the ledger.
+[[nodiscard]] KeyAct takeover_act(const StandbyMark& mark);
 
 // TakenOver is what came of it. The first site of a ledger has epoch 1; each takeover begins a new
 // one, so that two sites that both went on are told apart by their journals.

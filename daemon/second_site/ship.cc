@@ -15,6 +15,7 @@
 #include "daemon/custodian_key.h"
 #include "daemon/journal/journal_check.h"
 #include "daemon/journal/live_copy.h"
+#include "daemon/second_site/follow.h"
 #include "daemon/second_site/standby_mark.h"
 #include "daemon/site_access.h"
 #include "daemon/standby_access.h"
@@ -187,15 +188,26 @@ class Shipper {
                   "finish or abort it first; an ordinary shipment can be sent now");
     if (state.freeze_issue.empty()) state.freeze_issue = kHandedOver;
     if (state.freeze_link.empty()) state.freeze_link = kHandedOver;
-    StandbyMark mark;
-    mark.following = false;
-    mark.number = shipment_.number;
-    mark.folder = folder_.string();
-    mark.taken = mark.applied = unix_now();
-    FUGO_TRY(write_mark(settings_.ledger_directory, mark));
+    FUGO_TRY(hand_over());
     applied_ = "the ledger stands by; run it again to send the last shipment";
     FUGO_TRY(update->append_journal(actor_, "ship", details.dump()));
     return update->commit();
+  }
+
+  // hand_over makes the mark. A run that died leaves its own, with the epoch and the id that
+  // custodians may have approved a taking back of.
+  Status hand_over() {
+    FUGO_ASSIGN(auto mark, read_mark(settings_.ledger_directory));
+    if (!mark) {
+      mark.emplace();
+      FUGO_ASSIGN(mark->site, new_site_id());
+      FUGO_ASSIGN(mark->epoch, epoch_of(*site_.ledger));
+    }
+    mark->following = false;
+    mark->number = shipment_.number;
+    mark->folder = folder_.string();
+    mark->taken = mark->applied = unix_now();
+    return write_mark(settings_.ledger_directory, *mark);
   }
 
   // copy is tried again when a regeneration gives the ledger new keys meanwhile.

@@ -1,7 +1,9 @@
 #include "daemon/second_site/standby_mark.h"
 
+#include <sys/random.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -14,45 +16,72 @@ namespace fugo::daemon {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr std::size_t kMostBytes = 64U << 10U;
 constexpr std::size_t kMostKnown = 256;  // some 25 KB
 
+AppliedShipment parse_applied(const Json& document) {
+  AppliedShipment applied;
+  document.at("final").get_to(applied.final);
+  document.at("number").get_to(applied.number);
+  document.at("sha256").get_to(applied.sha256);
+  document.at("taken_unix").get_to(applied.taken);
+  document.at("applied_unix").get_to(applied.applied);
+  document.at("commits").get_to(applied.commits);
+  document.at("journal_entries").get_to(applied.journal_entries);
+  document.at("journal_head").get_to(applied.journal_head);
+  document.at("digest").get_to(applied.digest);
+  document.at("digest_without_times").get_to(applied.digest_without_times);
+  return applied;
+}
+
+Json document_of(const AppliedShipment& applied) {
+  return {{"final", applied.final},
+          {"number", applied.number},
+          {"sha256", applied.sha256},
+          {"taken_unix", applied.taken},
+          {"applied_unix", applied.applied},
+          {"commits", applied.commits},
+          {"journal_entries", applied.journal_entries},
+          {"journal_head", applied.journal_head},
+          {"digest", applied.digest},
+          {"digest_without_times", applied.digest_without_times}};
+}
+
 StandbyMark parse(const Json& document) {
   StandbyMark mark;
+  static_cast<AppliedShipment&>(mark) = parse_applied(document);
   mark.following = document.at("state") == "following";
-  document.at("final").get_to(mark.final);
-  document.at("number").get_to(mark.number);
-  document.at("sha256").get_to(mark.sha256);
   document.at("folder").get_to(mark.folder);
-  document.at("taken_unix").get_to(mark.taken);
-  document.at("applied_unix").get_to(mark.applied);
-  document.at("commits").get_to(mark.commits);
-  document.at("journal_entries").get_to(mark.journal_entries);
-  document.at("journal_head").get_to(mark.journal_head);
-  document.at("digest").get_to(mark.digest);
-  document.at("digest_without_times").get_to(mark.digest_without_times);
-  if (!document.contains("known")) return mark;
+  document.at("site").get_to(mark.site);
+  document.at("epoch").get_to(mark.epoch);
   for (const auto& shipment : document.at("known"))
     mark.known[shipment.at("number").get<std::uint64_t>()] =
         shipment.at("sha256").get<std::string>();
+  if (document.contains("next")) mark.next = parse_applied(document.at("next"));
   return mark;
 }
 
 }  // namespace
 
-bool StandbyMark::matches(const keystore::LedgerState& state) const {
+bool AppliedShipment::matches(const keystore::LedgerState& state) const {
   return state.commits == commits && state.journal_entries == journal_entries &&
          hex(state.journal_head) == journal_head;
 }
 
-StandbyMark mark_of(const ReadShipment& read, std::map<std::uint64_t, std::string> known) {
+Result<std::string> new_site_id() {
+  std::array<std::uint8_t, 16> random{};
+  if (::getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
+    return fail_errno("cannot get random bytes", "getrandom", errno);
+  return hex(random);
+}
+
+StandbyMark mark_of(const ReadShipment& read, const StandbyMark& before) {
   const auto& inventory = read.shipment.inventory;
   StandbyMark mark;
   mark.final = read.shipment.final;
   mark.number = read.shipment.number;
   mark.sha256 = read.sha256;
-  mark.folder = read.directory.parent_path().string();
   mark.taken = inventory.taken;
   mark.applied = unix_now();
   mark.commits = inventory.commits;
@@ -60,10 +89,20 @@ StandbyMark mark_of(const ReadShipment& read, std::map<std::uint64_t, std::strin
   mark.journal_head = inventory.journal_head;
   mark.digest = inventory.digest;
   mark.digest_without_times = inventory.digest_without_times;
-  mark.known = std::move(known);
+  mark.folder = read.directory.parent_path().string();
+  mark.site = before.site;
+  mark.known = before.known;
   mark.known[mark.number] = read.sha256;
   while (mark.known.size() > kMostKnown) mark.known.erase(mark.known.begin());
   return mark;
+}
+
+void settle(StandbyMark& mark, const keystore::LedgerState& state) {
+  if (mark.next && mark.next->matches(state)) {
+    static_cast<AppliedShipment&>(mark) = *mark.next;
+    mark.known[mark.number] = mark.sha256;
+  }
+  mark.next.reset();
 }
 
 Result<std::optional<StandbyMark>> read_mark(const std::filesystem::path& ledger) {
@@ -85,20 +124,14 @@ Status write_mark(const std::filesystem::path& ledger, const StandbyMark& mark) 
   Json known = Json::array();
   for (const auto& [number, sha256] : mark.known)
     known.push_back({{"number", number}, {"sha256", sha256}});
-  const Json document = {{"fugo_standby", kVersion},
-                         {"state", mark.following ? "following" : "handed over"},
-                         {"final", mark.final},
-                         {"number", mark.number},
-                         {"sha256", mark.sha256},
-                         {"folder", mark.folder},
-                         {"taken_unix", mark.taken},
-                         {"applied_unix", mark.applied},
-                         {"commits", mark.commits},
-                         {"journal_entries", mark.journal_entries},
-                         {"journal_head", mark.journal_head},
-                         {"digest", mark.digest},
-                         {"digest_without_times", mark.digest_without_times},
-                         {"known", known}};
+  Json document = {{"fugo_standby", kVersion},
+                   {"state", mark.following ? "following" : "handed over"},
+                   {"folder", mark.folder},
+                   {"site", mark.site},
+                   {"epoch", mark.epoch}};
+  document.update(document_of(static_cast<const AppliedShipment&>(mark)));
+  document["known"] = known;
+  if (mark.next) document["next"] = document_of(*mark.next);
   const auto text = document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   return write_durably(ledger / keystore::kStandbyMark, as_bytes(text));
 }

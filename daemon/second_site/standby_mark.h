@@ -15,27 +15,41 @@ namespace fugo::daemon {
 // kHandedOver is why issuing and linking are frozen on a ledger that was handed over.
 inline constexpr const char* kHandedOver = "handed over to the second site";
 
-// StandbyMark says that a ledger follows another, or was handed over by its last shipment.
-struct StandbyMark {
-  bool following = true;  // else it was handed over
-  bool final = false;     // the last shipment was the first site's last
+// AppliedShipment is one, and the ledger as it left it.
+struct AppliedShipment {
+  bool final = false;  // it was the first site's last
   std::uint64_t number = 0;
-  std::string sha256;                              // of that shipment's inventory
-  std::string folder;                              // where shipments come from
-  std::int64_t taken = 0;                          // when the shipment was made,
+  std::string sha256;                              // of its inventory
+  std::int64_t taken = 0;                          // when it was made,
   std::int64_t applied = 0;                        // and applied
   std::uint64_t commits = 0, journal_entries = 0;  // of the ledger as it then was
   std::string journal_head, digest, digest_without_times;
-  // The newest shipments that were applied here, and the SHA-256 of their inventories.
-  std::map<std::uint64_t, std::string> known;
 
-  // matches tells whether a ledger in this state is as the mark says.
+  // matches tells whether a ledger in this state is as the shipment left it.
   [[nodiscard]] bool matches(const keystore::LedgerState& state) const;
 };
 
-// mark_of is the mark after a shipment was applied; `known` are those that were before it.
-[[nodiscard]] StandbyMark mark_of(const ReadShipment& read,
-                                  std::map<std::uint64_t, std::string> known = {});
+// StandbyMark says that a ledger follows another, or was handed over by its last shipment.
+struct StandbyMark : AppliedShipment {
+  bool following = true;  // else it was handed over
+  std::string folder;     // where shipments come from
+  // Random, of this site alone: what custodians approve is bound to it.
+  std::string site;
+  std::uint64_t epoch = 0;  // of a ledger that was handed over: its own, before
+  // The newest shipments that were applied here, and the SHA-256 of their inventories.
+  std::map<std::uint64_t, std::string> known;
+  // One whose rows were about to be adopted: a process that dies then leaves the ledger as either.
+  std::optional<AppliedShipment> next;
+};
+
+// new_site_id is random, in hexadecimal.
+[[nodiscard]] Result<std::string> new_site_id();
+
+// mark_of is the mark after a shipment was applied where `before` was.
+[[nodiscard]] StandbyMark mark_of(const ReadShipment& read, const StandbyMark& before = {});
+
+// settle makes the shipment that was about to be applied the applied one, where the ledger has it.
+void settle(StandbyMark& mark, const keystore::LedgerState& state);
 
 // read_mark: nothing when the ledger does not stand by; kDamaged for a mark that is none.
 [[nodiscard]] Result<std::optional<StandbyMark>> read_mark(const std::filesystem::path& ledger);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/text.h"
 #include "daemon/journal/journal_check.h"
 #include "daemon/second_site/follow.h"
 #include "daemon/second_site/received.h"
@@ -16,11 +17,6 @@ namespace fugo::daemon {
 namespace {
 
 constexpr const char* kAct = "takeover";
-
-tl::unexpected<Error> not_as_left(const Settings& settings) {
-  return fail(ErrorCode::kDamaged, "this ledger is not as the last shipment left it",
-              settings.ledger_directory.string(), "make this site anew from a whole shipment");
-}
 
 tl::unexpected<Error> does_not_stand_by(const std::filesystem::path& ledger) {
   return fail(ErrorCode::kRefused, "this ledger does not stand by: it is the one that counts",
@@ -40,25 +36,32 @@ Status check_all_applied(const StandbyMark& mark) {
 }
 
 // taken_over_already tells whether a run that died had committed its takeover: the journal goes on
-// from the mark with that one entry.
+// from the mark with that one entry or, of a ledger that was handed over, is of a later epoch.
 Result<bool> taken_over_already(const keystore::Ledger& ledger, const StandbyMark& mark) {
+  if (!mark.following) {
+    FUGO_ASSIGN(const auto epoch, epoch_of(ledger));
+    return epoch > mark.epoch;
+  }
   FUGO_ASSIGN(const auto state, ledger.state());
-  if (state.journal_entries == 0) return false;
-  FUGO_ASSIGN(const auto last, ledger.journal(state.journal_entries - 1, 1));
-  if (last.empty() || last.front().act != kAct) return false;
-  return !mark.following || state.journal_entries == mark.journal_entries + 1;
+  if (state.journal_entries != mark.journal_entries + 1) return false;
+  FUGO_ASSIGN(const auto last, ledger.journal(mark.journal_entries, 1));
+  return !last.empty() && last.front().act == kAct &&
+         hex(last.front().previous) == mark.journal_head;
 }
 
 // check_approved gives what the journal is to tell of the approvals. Those of a takeover that died
-// after its entry are in that entry, and used.
-Result<nlohmann::ordered_json> check_approved(const Settings& settings, const StandbyMark& mark,
+// after its entry are in that entry, and used. What a follow that died was about to apply is
+// settled.
+Result<nlohmann::ordered_json> check_approved(const Settings& settings, StandbyMark& mark,
                                               const ApprovalFiles& files) {
   auto checked = [&]() -> Result<nlohmann::ordered_json> {
     FUGO_ASSIGN(const auto role, any_role(settings));
     FUGO_ASSIGN(const auto site, open_ledger(settings, role, keystore::Access::kRead));
+    FUGO_ASSIGN(const auto state, site.ledger->state());
+    settle(mark, state);
     FUGO_ASSIGN(const bool already, taken_over_already(*site.ledger, mark));
     if (already) return nlohmann::ordered_json::object();
-    return check_approvals(settings, *site.ledger, takeover_act(), files);
+    return check_approvals(settings, *site.ledger, takeover_act(mark), files);
   }();
   hsm::finalize_all();
   return checked;
@@ -77,7 +80,8 @@ Status commit_takeover(keystore::Ledger& ledger, const keystore::Actor& actor,
   FUGO_ASSIGN(const auto update, keystore::begin_standby(ledger));
   auto& state = update->state();
   if (taken.mark.following && !taken.mark.matches(state))
-    return fail(ErrorCode::kRefused, "the ledger was changed meanwhile", "take_over");
+    return fail(ErrorCode::kDamaged, "this ledger is not as the last shipment left it",
+                "standby.json", "make this site anew from a whole shipment");
   for (std::string* freeze : {&state.freeze_issue, &state.freeze_link})
     if (*freeze == kHandedOver) freeze->clear();
   FUGO_TRY(update->append_journal(actor, kAct, details.dump()));
@@ -86,7 +90,7 @@ Status commit_takeover(keystore::Ledger& ledger, const keystore::Actor& actor,
 
 }  // namespace
 
-KeyAct takeover_act() { return {kAct, {}}; }
+KeyAct takeover_act(const StandbyMark& mark) { return {kAct, {}, mark.site}; }
 
 Result<std::uint64_t> epoch_of(const keystore::Ledger& ledger) {
   std::uint64_t epoch = 1;
@@ -107,16 +111,14 @@ Result<TakenOver> take_over(const Settings& settings, const keystore::Actor& act
   FUGO_ASSIGN(auto mark, read_mark(ledger));
   if (!mark) return does_not_stand_by(ledger);
   TakenOver taken{0, std::move(*mark)};
-  if (taken.mark.following && !wishes.leave_behind) FUGO_TRY(check_all_applied(taken.mark));
   // Before the verification, which takes long.
   FUGO_ASSIGN(const auto approval, check_approved(settings, taken.mark, wishes.approval));
+  if (taken.mark.following && !wishes.leave_behind) FUGO_TRY(check_all_applied(taken.mark));
   if (!wishes.unverified) FUGO_TRY(verify_received(settings, stage, &lock));
   FUGO_ASSIGN(const auto site, open_standby_ledger(settings, hsm::TokenRole::kIssuing));
   FUGO_ASSIGN(const bool already, taken_over_already(*site.ledger, taken.mark));
   FUGO_ASSIGN(taken.epoch, epoch_of(*site.ledger));
   if (!already) {
-    FUGO_ASSIGN(const auto state, site.ledger->state());
-    if (taken.mark.following && !taken.mark.matches(state)) return not_as_left(settings);
     ++taken.epoch;
     FUGO_TRY(commit_takeover(*site.ledger, actor, taken, wishes.reason, approval));
     applied = "the journal notes the takeover; run it again to end it";

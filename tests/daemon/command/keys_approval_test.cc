@@ -13,38 +13,20 @@ using ::testing::HasSubstr;
 class ApprovalTest : public testing::Test {
  protected:
   ApprovalTest() {
-    make_key("alice", "EC -pkeyopt ec_paramgen_curve:P-256");
-    make_key("bob", "RSA -pkeyopt rsa_keygen_bits:3072");
-    make_key("carol", "ED25519");
-    configure(site_, "alice = \"" + public_key("alice") + "\"\nbob = \"" + public_key("bob") +
-                         "\"\ncarol = \"" + public_key("carol") + "\"\n");
+    custodians_.add("alice", "EC -pkeyopt ec_paramgen_curve:P-256");
+    custodians_.add("bob", "RSA -pkeyopt rsa_keygen_bits:3072");
+    custodians_.add("carol", "ED25519");
+    custodians_.configure(site_);
   }
 
-  static void configure(const TestSite& site, const std::string& custodians) {
-    write_file(site.config(), read_file(site.config()) + "\n[custodians]\n" + custodians);
-  }
   [[nodiscard]] std::string path(const std::string& name) const {
     return (site_.scratch() / name).string();
   }
   [[nodiscard]] std::string public_key(const std::string& name) const {
-    return path(name + "-public.pem");
+    return custodians_.public_key(name);
   }
-  void make_key(const std::string& name, const std::string& kind) const {
-    EXPECT_EQ(shell("openssl genpkey -algorithm " + kind + " -out " + path(name + ".pem")), 0);
-    EXPECT_EQ(
-        shell("openssl pkey -in " + path(name + ".pem") + " -pubout -out " + public_key(name)), 0);
-  }
-
-  // sign makes the custodian's signature of a file and gives the option's value for it.
   [[nodiscard]] std::string sign(const std::string& name, const std::string& file) const {
-    const auto signature = file + "." + name + ".sig";
-    const auto key = path(name + ".pem");
-    const auto command =
-        name == "carol"
-            ? "openssl pkeyutl -sign -rawin -inkey " + key + " -out " + signature + " -in " + file
-            : "openssl dgst -sha256 -sign " + key + " -out " + signature + " " + file;
-    EXPECT_EQ(shell(command), 0) << command;
-    return name + "=" + signature;
+    return custodians_.sign(name, file);
   }
 
   [[nodiscard]] std::string request_create(const TestSite& site, const std::string& name) const {
@@ -69,6 +51,7 @@ class ApprovalTest : public testing::Test {
   }
 
   const KeySite site_;
+  Custodians custodians_{site_.scratch()};
 };
 
 TEST_F(ApprovalTest, TwoOfThreeKindsOfKeysSuffice) {
@@ -131,8 +114,9 @@ TEST_F(ApprovalTest, AnotherLedgersApprovalAndASharedKeyAreRefused) {
   expect_refused(create(request, {sign("alice", request), sign("bob", request)}), "another ledger");
 
   const KeySite shared;
-  configure(shared,
-            "alice = \"" + public_key("alice") + "\"\nann = \"" + public_key("alice") + "\"\n");
+  write_file(shared.config(), read_file(shared.config()) + "\n[custodians]\nalice = \"" +
+                                  public_key("alice") + "\"\nann = \"" + public_key("alice") +
+                                  "\"\n");
   const auto mine = (shared.scratch() / "request").string();
   ASSERT_EQ(
       shared.run({"keys", "request", "create", "--purpose", "record", "--out", mine}).exit_code, 0);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/daemon/custodians.h"
 #include "tests/daemon/site_fixture.h"
 
 namespace fugo::test {
@@ -77,12 +78,6 @@ inline void make_token(const std::filesystem::path& token, const std::string& la
                        (token / "pin").string() + "')\" --so-pin \"$(cat '" +
                        (token / "so-pin").string() + "')\"; } > /dev/null 2>&1";
   ASSERT_EQ(std::system(command.c_str()), 0);
-}
-
-// shell runs a command of the system, such as openssl; its exit code.
-inline int shell(const std::string& command) {
-  const int status = std::system((command + " >/dev/null 2>&1").c_str());
-  return status;
 }
 
 }  // namespace fugo::test

@@ -11,10 +11,6 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-int shell(const std::string& command) {
-  return std::system(("{ " + command + "; } > /dev/null 2>&1").c_str());
-}
-
 // RecoverySite has people, symbols, and keys of later versions, some of them retired and destroyed.
 class RecoverySite : public ::testing::Test {
  protected:
@@ -175,31 +171,19 @@ TEST_F(RecoverySite, AnUnreadablePackageIsLeftOutAndTold) {
 }
 
 TEST_F(RecoverySite, WhereCustodiansAreNamedTwoOfThemAgree) {
-  const auto at = [&](const std::string& name) { return (site_.scratch() / name).string(); };
-  std::string custodians = "\n[custodians]\n";
-  for (const std::string name : {"ann", "bob"}) {
-    ASSERT_EQ(shell("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out '" +
-                    at(name + ".key") + "' && openssl pkey -in '" + at(name + ".key") +
-                    "' -pubout -out '" + at(name + ".pub") + "'"),
-              0);
-    custodians += name + " = \"" + at(name + ".pub") + "\"\n";
-  }
-  write_file(site_.config(), read_file(site_.config()) + custodians);
+  const Custodians custodians(site_.scratch(), {"ann", "bob"});
+  custodians.configure(site_);
   lose("linking");
   const auto alone = recover("linking");
   EXPECT_EQ(alone.exit_code, 1) << alone.err;
   EXPECT_THAT(alone.err, HasSubstr("two custodians must approve"));
   EXPECT_EQ(site_.objects("linking"), 0U);
-  ASSERT_EQ(site_.run({"keys", "request", "recover", "--role", "linking", "--out", at("request")})
-                .exit_code,
-            0);
-  for (const std::string name : {"ann", "bob"})
-    ASSERT_EQ(shell("openssl dgst -sha256 -sign '" + at(name + ".key") + "' -out '" +
-                    at(name + ".sig") + "' '" + at("request") + "'"),
-              0);
-  const std::vector<std::string> approved = {
-      "--private-key", private_key().string(), "--request",  at("request"),
-      "--approval",    "ann=" + at("ann.sig"), "--approval", "bob=" + at("bob.sig")};
+  const auto request = (site_.scratch() / "request").string();
+  ASSERT_EQ(
+      site_.run({"keys", "request", "recover", "--role", "linking", "--out", request}).exit_code,
+      0);
+  auto approved = custodians.approved(request, "ann", "bob");
+  approved.insert(approved.end(), {"--private-key", private_key().string()});
   EXPECT_EQ(recover("standby", approved).exit_code, 1) << "it was for another role";
   const auto done = recover("linking", approved);
   ASSERT_EQ(done.exit_code, 0) << done.err;

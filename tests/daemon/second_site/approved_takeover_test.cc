@@ -1,4 +1,5 @@
 // A takeover where custodians are configured: not without two of them.
+#include "tests/daemon/custodians.h"
 #include "tests/daemon/second_site/two_sites.h"
 
 namespace fugo::test {
@@ -7,40 +8,25 @@ namespace {
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
-int shell(const std::string& command) {
-  return std::system(("{ " + command + "; } > /dev/null 2>&1").c_str());
-}
-
 // CustodianSites has two custodians at both sites, and one shipment applied.
 class ApprovedTakeover : public ::testing::Test {
  protected:
   ApprovedTakeover() {
-    std::string lines = "\n[custodians]\n";
-    for (const char* name : {"alice", "bob"}) {
-      EXPECT_EQ(shell("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out " +
-                      path(name) + ".pem && openssl pkey -in " + path(name) + ".pem -pubout -out " +
-                      path(name) + "-public.pem"),
-                0);
-      lines += std::string(name) + " = \"" + path(name) + "-public.pem\"\n";
-    }
-    write_file(sites_.first().config(), read_file(sites_.first().config()) + lines);
+    custodians_.configure(sites_.first());
     EXPECT_EQ(sites_.ship().exit_code, 0);
     EXPECT_EQ(sites_.found().exit_code, 0);
   }
   [[nodiscard]] std::string path(const std::string& name) const {
     return (sites_.scratch() / name).string();
   }
-  [[nodiscard]] std::string request(const std::string& name) const {
-    const auto asked = sites_.at_second({"takeover", "--write-request", path(name)});
+  [[nodiscard]] std::string request(const std::string& name,
+                                    const std::string& site = "second") const {
+    const auto asked = sites_.at_second({"takeover", "--write-request", path(name)}, site);
     EXPECT_EQ(asked.exit_code, 0) << asked.err;
     return path(name);
   }
   [[nodiscard]] std::string sign(const std::string& name, const std::string& file) const {
-    const auto signature = file + "." + name;
-    EXPECT_EQ(
-        shell("openssl dgst -sha256 -sign " + path(name) + ".pem -out " + signature + " " + file),
-        0);
-    return name + "=" + signature;
+    return custodians_.sign(name, file);
   }
   void expect_refused(const std::vector<std::string>& more, const std::string& why) const {
     const auto refused = sites_.take_over(more);
@@ -50,6 +36,7 @@ class ApprovedTakeover : public ::testing::Test {
               "following");
   }
   TwoSites sites_;
+  Custodians custodians_{sites_.scratch(), {"alice", "bob"}};
 };
 
 TEST_F(ApprovedTakeover, IsRefusedWithoutTwoAndDoneWithThem) {
@@ -85,14 +72,34 @@ TEST_F(ApprovedTakeover, GoesOnWithoutAnotherApproval) {
   const auto mark = sites_.second() / "ledger/standby.json";
   const auto kept = read_file(mark);
   const auto file = request("request");
-  const std::vector<std::string> approved = {"--request",         file,         "--approval",
-                                             sign("alice", file), "--approval", sign("bob", file)};
-  ASSERT_EQ(sites_.take_over(approved).exit_code, 0);
+  ASSERT_EQ(sites_.take_over(custodians_.approved(file, "alice", "bob")).exit_code, 0);
   write_file(mark, kept);
   const auto again = sites_.take_over();
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(again.json()["epoch"], 2);
   EXPECT_FALSE(fs::exists(mark));
+}
+
+// Of two sites that stand by, what was approved for one does not let the other take over.
+TEST_F(ApprovedTakeover, IsForOneStandbySite) {
+  ASSERT_EQ(sites_.found("third").exit_code, 0);
+  const auto file = request("request");
+  const auto site = sites_.at_second({"--json", "status"}).json()["sites"]["standby"]["site"];
+  EXPECT_THAT(read_file(file), HasSubstr("\nact=takeover\nsite=" + site.get<std::string>() + "\n"));
+  const auto approved = custodians_.approved(file, "alice", "bob");
+  const auto other = sites_.take_over(approved, "third");
+  EXPECT_EQ(other.exit_code, 1) << other.out;
+  EXPECT_THAT(other.err, HasSubstr("for another standby site"));
+  // The text without that line, or with the other site's, is not what was signed.
+  auto text = read_file(file);
+  text.erase(text.find("site="), text.find("expires=") - text.find("site="));
+  write_file(file, text);
+  EXPECT_EQ(sites_.take_over(approved).exit_code, 1);
+  write_file(file, read_file(request("again")));
+  const auto done = sites_.take_over(custodians_.approved(path("again"), "alice", "bob"));
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  // A site that does not stand by asks for nothing.
+  EXPECT_EQ(sites_.first().run({"takeover", "--write-request", path("x")}).exit_code, 1);
 }
 
 }  // namespace

@@ -21,6 +21,12 @@ TEST_F(SecondSiteCrash, AShipmentIsAppliedWholeOrNotWhereverFollowingDies) {
         EXPECT_TRUE(now == before || now == after) << where;
         const auto verified = sites_.at_second({"verify"});
         EXPECT_EQ(verified.exit_code, 0) << where << verified.out;
+        // Whatever becomes of the shipment now, the ledger is whole, and can take over.
+        replace(sites_.second(), sites_.second("taken"));
+        const auto taken = sites_.take_over({"--unverified", "--leave-behind"}, "taken");
+        EXPECT_EQ(taken.exit_code, 0) << where << taken.err;
+        EXPECT_EQ(sites_.digest_second("taken"), now) << where;
+        EXPECT_FALSE(fs::exists(sites_.second("taken") / "ledger/incoming")) << where;
         const auto followed = sites_.follow();
         ASSERT_EQ(followed.exit_code, 0) << where << followed.err;
         EXPECT_EQ(sites_.digest_second(), after) << where;

@@ -60,7 +60,8 @@ TEST(Follow, TheSecondSiteIsTheFirstOnesEqualAndTakesOver) {
        {std::vector<std::string>{"agency", "suspend", "131016"},
         {"freeze", "issue", "--reason", "x"},
         {"backup", (sites.scratch() / "b").string()},
-        {"ship", sites.folder().string()}}) {
+        {"ship", sites.folder().string()},
+        {"ship", sites.folder().string(), "--final"}}) {
     const auto refused = sites.at_second(words);
     EXPECT_EQ(refused.exit_code, 1) << words.front() << refused.err;
     EXPECT_THAT(refused.err, HasSubstr("stands by"));
@@ -114,6 +115,10 @@ TEST(Follow, WhatIsSentCannotBeReadAndEachFileIsSentOnce) {
   }
   ASSERT_GT(sent.size(), 3U);
   for (const auto& [name, times] : sent) EXPECT_EQ(times, 1) << name;
+  // A second site begins with the whole one, and goes on.
+  const auto found = sites.found();
+  EXPECT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_EQ(found.json()["applied"], 2);
 }
 
 TEST(Follow, GapsOtherOrdersAndOtherLedgersAreRefused) {
@@ -231,9 +236,13 @@ TEST(Follow, AHandOverLosesNothingAndFencesTheFirstSite) {
   ASSERT_EQ(sites.ship().exit_code, 0);
   ASSERT_EQ(sites.found().exit_code, 0);
   (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.first().run({"freeze", "link", "--reason", "a drill"}).exit_code, 0);
   const auto final = sites.ship({"--final"});
   ASSERT_EQ(final.exit_code, 0) << final.err;
   EXPECT_EQ(final.json()["final"], true);
+  const auto stands = sites.first().run({"--json", "status"}).json()["frozen"];
+  EXPECT_EQ(stands["issue"], "handed over to the second site");
+  EXPECT_EQ(stands["link"], "a drill");
   // Both journals end with the same entry: the first site wrote nothing since.
   ASSERT_EQ(sites.follow().exit_code, 0);
   EXPECT_EQ(sites.at_second({"journal", "show", "--last", "1"}).out,
@@ -248,10 +257,13 @@ TEST(Follow, AHandOverLosesNothingAndFencesTheFirstSite) {
             "handed over");
   EXPECT_EQ(sites.ship({"--final"}).json()["sent"], false);
   EXPECT_EQ(sites.ship().exit_code, 1);
+  const auto follows = sites.first().run({"follow", sites.folder().string()});
+  EXPECT_EQ(follows.exit_code, 1);
+  EXPECT_THAT(follows.err, HasSubstr("does not follow another"));
   ASSERT_EQ(sites.take_over().exit_code, 0);
   const auto frozen = sites.at_second({"--json", "status"}).json()["frozen"];
   EXPECT_EQ(frozen["issue"], "");
-  EXPECT_EQ(frozen["link"], "");
+  EXPECT_EQ(frozen["link"], "a drill") << "somebody else's freeze is not the handing over's";
   (void)sites.issue_second("N2", 700);
   EXPECT_EQ(sites.at_second({"verify"}).exit_code, 0);
 }
@@ -261,7 +273,10 @@ TEST(Follow, AFirstSiteThatHandedOverMayTakeBackAndIsFollowedAgain) {
   ASSERT_EQ(sites.ship().exit_code, 0);
   ASSERT_EQ(sites.found().exit_code, 0);
   ASSERT_EQ(sites.ship({"--final"}).exit_code, 0);
+  EXPECT_EQ(sites.first().run({"--json", "status"}).json()["frozen"]["link"],
+            "handed over to the second site");
   ASSERT_EQ(sites.first().run({"takeover", "--reason", "it does not start"}).exit_code, 0);
+  EXPECT_EQ(sites.first().run({"--json", "status"}).json()["frozen"]["link"], "");
   (void)sites.issue_first("N1", 500);
   ASSERT_EQ(sites.ship().exit_code, 0);
   const auto followed = sites.follow();
@@ -284,6 +299,78 @@ TEST(Follow, ASiteThatTookOverSendsToItsOwnSecondSite) {
   ASSERT_EQ(sites.first().run({"follow", back.string(), "--dir", third.string()}).exit_code, 0);
   EXPECT_EQ(run_fugo({"--config", (third / "fugo.toml").string(), "digest"}).out,
             sites.digest_second());
+}
+
+// What nobody looked at before it was sent.
+TEST(Follow, DamageThatWasSentIsFoundByWhoVerifies) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  fs::path largest;
+  for (const auto& entry : fs::directory_iterator(sites.first().directory() / "ledger/data"))
+    if (largest.empty() || entry.file_size() > fs::file_size(largest)) largest = entry.path();
+  auto content = read_file(largest);
+  auto& byte = content.at(content.size() / 2);
+  byte = static_cast<char>(byte ^ 1);
+  write_file(largest, content);
+  ASSERT_EQ(sites.ship({"--whole"}).exit_code, 0);
+  EXPECT_EQ(sites.found("another").exit_code, 5);
+  EXPECT_FALSE(fs::exists(sites.second("another")));
+  const auto found = sites.follow({"--verify"});
+  EXPECT_EQ(found.exit_code, 5) << found.out;
+  EXPECT_EQ(sites.at_second({"verify"}).exit_code, 0);
+  // Without, a takeover finds it, unless minutes count.
+  ASSERT_EQ(sites.follow().exit_code, 0);
+  const auto refused = sites.take_over();
+  EXPECT_EQ(refused.exit_code, 5) << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("fugo verify on the first site"));
+  EXPECT_EQ(sites.take_over({"--unverified"}).exit_code, 0);
+}
+
+// A second site's ledger that somebody has put back is neither followed on nor taken over.
+TEST(Follow, ASecondSiteThatWasPutBackIsFound) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  const auto ledger = sites.second() / "ledger", old = sites.scratch() / "old";
+  fs::copy(ledger, old, fs::copy_options::recursive);
+  (void)sites.issue_first("N1", 500);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.follow().exit_code, 0);
+  fs::copy(ledger / "standby.json", old / "standby.json", fs::copy_options::overwrite_existing);
+  fs::remove_all(ledger);
+  fs::rename(old, ledger);
+  const auto taken = sites.take_over();
+  EXPECT_EQ(taken.exit_code, 5) << taken.out;
+  EXPECT_THAT(taken.err, HasSubstr("not as the last shipment left it"));
+  (void)sites.issue_first("N2", 501);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  const auto followed = sites.follow();
+  EXPECT_EQ(followed.exit_code, 5) << followed.out;
+  EXPECT_THAT(followed.err, HasSubstr("not as the last shipment left it"));
+}
+
+// A hand-over that dies after its mark and before its entry, at a site whose last act was to take
+// over: taking it back is an act of its own, in an epoch of its own.
+TEST(Follow, TakingBackAHandOverThatDiedIsNoted) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  ASSERT_EQ(sites.take_over().exit_code, 0);
+  const auto ledger = sites.second() / "ledger", kept = sites.scratch() / "kept";
+  fs::copy(ledger, kept, fs::copy_options::recursive);
+  const auto back = sites.scratch() / "back";
+  fs::create_directory(back);
+  ASSERT_EQ(sites.at_second({"ship", back.string(), "--final"}).exit_code, 0);
+  fs::copy(ledger / "standby.json", kept / "standby.json");
+  fs::remove_all(ledger);
+  fs::rename(kept, ledger);
+  const auto taken = sites.take_over();
+  ASSERT_EQ(taken.exit_code, 0) << taken.err;
+  EXPECT_EQ(taken.json()["epoch"], 3);
+  const auto shown = sites.at_second({"--json", "journal", "show", "--last", "1"}).json();
+  EXPECT_EQ(shown["entries"][0]["act"], "takeover");
+  EXPECT_EQ(shown["entries"][0]["details"]["epoch"], 3);
 }
 
 }  // namespace

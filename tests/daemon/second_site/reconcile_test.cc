@@ -5,7 +5,10 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "daemon/journal/entry_line.h"
 #include "daemon/site_access.h"
+#include "keystore/rows.h"
+#include "tests/daemon/custodians.h"
 #include "tests/daemon/second_site/two_sites.h"
 
 namespace fugo::test {
@@ -13,10 +16,6 @@ namespace {
 
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
-
-int shell(const std::string& command) {
-  return std::system(("{ " + command + "; } > /dev/null 2>&1").c_str());
-}
 
 std::string checkpoint(const TwoSites& sites, const std::string& name) {
   const auto file = (sites.scratch() / name).string();
@@ -54,10 +53,59 @@ TEST(Moving, EndsWithASignedProofThatBothAreEqual) {
       shell("openssl dgst -sha256 -verify " + moved + ".pem -signature " + moved + ".sig " + moved),
       0);
   EXPECT_EQ(nlohmann::json::parse(read_file(moved))["equal"], true);
+  // What leaves people and issuances as they are may still be more than a takeover.
+  ASSERT_EQ(sites.at_second({"agency", "suspend", "011002"}).exit_code, 0);
+  const auto other = sites.at_second({"--json", "compare", old});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_EQ(other.json()["same_content"], true);
   // The tokens of both roles are the new machine's too: each does its own work.
   (void)sites.issue_second("N2", 501);
   EXPECT_EQ(sites.at_second({"compare", old}).exit_code, 1);  // it went on
   EXPECT_EQ(sites.first().run({"verify"}).exit_code, 0);
+}
+
+// Both went on: the same people, and another story.
+TEST(Compare, SitesThatPartedAreNotEqual) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  ASSERT_EQ(sites.first().run({"agency", "suspend", "011002"}).exit_code, 0);
+  const auto file = checkpoint(sites, "c");
+  ASSERT_EQ(sites.take_over().exit_code, 0);
+  const auto parted = sites.at_second({"--json", "compare", file});
+  EXPECT_EQ(parted.exit_code, 5) << parted.out;
+  EXPECT_THAT(parted.err, HasSubstr("does not begin with"));
+}
+
+// A copy of the journal can be anybody's work: a terminal obeys nothing of it.
+TEST(Reconcile, TellsNothingThatATerminalObeys) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  ASSERT_EQ(sites.first().run({"agency", "add", "999", "--name", "New"}).exit_code, 0);
+  const auto copy = (sites.scratch() / "journal.jsonl").string();
+  ASSERT_EQ(sites.first().run({"journal", "export", "--out", copy}).exit_code, 0);
+  auto text = read_file(copy);
+  const auto last = text.rfind('\n', text.size() - 2) + 1;
+  auto entry = daemon::parse_entry_line(text.substr(last, text.size() - 1 - last), copy);
+  ASSERT_TRUE(entry);
+  for (const auto& [act, details] :
+       {std::pair{"agency.\x1b[2J", "\x1b[2J"},
+        std::pair{"issue.done", R"({"request":"\u001b[2Jx","rows":"many"})"}}) {
+    entry->act = act;
+    entry->details = details;
+    const auto hash = keystore::journal_hash(*entry);
+    ASSERT_TRUE(hash);
+    entry->hash = *hash;
+    write_file(copy, text.substr(0, last) + daemon::entry_line(*entry) + "\n");
+    for (const auto& words :
+         {std::vector<std::string>{"reconcile", copy}, {"journal", "verify", "--export", copy}}) {
+      const auto told = sites.at_second(words);
+      EXPECT_NE(told.exit_code, 0);
+      EXPECT_EQ(told.out.find('\x1b'), std::string::npos) << told.out;
+      EXPECT_THAT(told.out, HasSubstr("u001b[2J"));
+    }
+  }
 }
 
 TEST(Compare, AnotherLedgersAndAChangedCheckpointAreRefused) {

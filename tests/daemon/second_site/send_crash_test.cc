@@ -25,6 +25,13 @@ TEST_F(SecondSiteCrash, EveryShipmentIsSentOnceWhereverSendingDies) {
         const auto carried = sites_.scratch() / "carried";
         fs::remove_all(carried);
         if (sent) fs::rename(sites_.shipment(2), carried);
+        if (fs::exists(first_ledger() / "shipments/next.json")) {
+          fs::rename(sites_.folder(), saved("away"));
+          const auto away = sites_.ship({"--always"});
+          EXPECT_EQ(away.exit_code, 1) << where;
+          EXPECT_THAT(away.err, ::testing::HasSubstr("folder of the shipment before is away"));
+          fs::rename(saved("away"), sites_.folder());
+        }
         const auto again = sites_.ship({"--always"});
         ASSERT_EQ(again.exit_code, 0) << where << again.err;
         EXPECT_EQ(again.json()["number"], sent                             ? 3

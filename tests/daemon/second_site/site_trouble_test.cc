@@ -114,6 +114,10 @@ TEST_F(SiteTrouble, AJobThatWasOpenGoesOnAtTheSecondSite) {
     plan.kill_at = ++step;
     ASSERT_EQ(run(plan, sites_.first().config(), words).signal, SIGKILL) << step;
   } while (sites_.first().run({"--json", "jobs", "list"}).json()["jobs"].empty());
+  const auto last = sites_.ship({"--final"});
+  EXPECT_EQ(last.exit_code, 1) << "nothing is handed over in the middle of a job";
+  EXPECT_THAT(last.err, HasSubstr("is not finished"));
+  EXPECT_FALSE(fs::exists(first_ledger() / "standby.json"));
   ASSERT_EQ(sites_.ship().exit_code, 0);
   ASSERT_EQ(sites_.follow().exit_code, 0);
   ASSERT_EQ(sites_.take_over().exit_code, 0);

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <string_view>
 
 #include "base/file.h"
+#include "base/secret.h"
 #include "daemon/exchange/message.h"
 #include "daemon/files/head.h"
 #include "daemon/seeing/log.h"
@@ -32,10 +32,11 @@ bool being_written(int fd) {
   return errno == EAGAIN;
 }
 
-std::string start_of(int fd) {
-  std::array<char, kHeadBytes> bytes{};
-  const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), 0);
-  return {bytes.data(), got <= 0 ? 0 : static_cast<std::size_t>(got)};
+// start_of reads the beginning of a file into `bytes`, which are wiped afterwards: rows come along
+// with the first line.
+std::string_view start_of(int fd, SecretBytes<kHeadBytes>& bytes) {
+  const ssize_t got = ::pread(fd, bytes.data(), kHeadBytes, 0);
+  return as_text(bytes.bytes().first(got <= 0 ? 0 : static_cast<std::size_t>(got)));
 }
 
 std::optional<RequestHead> head_of(std::string_view text, const fs::path& path) {
@@ -105,7 +106,8 @@ bool Peeker::open_and_see(Place place, const fs::path& path) {
   if (place == Place::kInbox && being_written(fd.get())) return false;
   Seen seen{info.st_dev, info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_size, {},
             {},          false};
-  const std::string start = start_of(fd.get());
+  SecretBytes<kHeadBytes> bytes;
+  const std::string_view start = start_of(fd.get(), bytes);
   if (looks_encrypted(as_bytes(start))) {
     seen.encrypted = true;
     seen.id = named_id(path);

@@ -1,9 +1,11 @@
 #include "tests/daemon/jobs/needles.h"
 
 #include <gtest/gtest.h>
-#include <string.h>
 
 #include <algorithm>
+#include <cstring>
+#include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -87,6 +89,37 @@ Symbols symbols_of(const TestSite& site, const std::vector<std::uint64_t>& codes
   return symbols;
 }
 
+// One pass, whatever the number of needles: hay is hundreds of megabytes of memory.
+std::vector<std::string> find_in(ByteView hay, const std::vector<Needle>& needles) {
+  const auto key_of = [](const auto* from) {
+    return static_cast<std::uint32_t>(static_cast<std::uint8_t>(from[0])) << 16U |
+           static_cast<std::uint32_t>(static_cast<std::uint8_t>(from[1])) << 8U |
+           static_cast<std::uint32_t>(static_cast<std::uint8_t>(from[2]));
+  };
+  std::vector<bool> begins(std::size_t{1} << 24U);
+  std::multimap<std::uint32_t, const Needle*> by_beginning;
+  for (const Needle& needle : needles) {
+    begins[key_of(needle.bytes.data())] = true;
+    by_beginning.emplace(key_of(needle.bytes.data()), &needle);
+  }
+  std::set<const Needle*> there;
+  for (std::size_t at = 0; at + 3 <= hay.size(); ++at) {
+    const auto key = key_of(hay.data() + at);
+    if (!begins[key]) continue;
+    const auto [first, last] = by_beginning.equal_range(key);
+    for (auto found = first; found != last; ++found) {
+      const std::string& bytes = found->second->bytes;
+      if (hay.size() - at >= bytes.size() &&
+          std::memcmp(hay.data() + at, bytes.data(), bytes.size()) == 0)
+        there.insert(found->second);
+    }
+  }
+  std::vector<std::string> names;
+  for (const Needle& needle : needles)
+    if (there.count(&needle) != 0) names.push_back(needle.what);
+  return names;
+}
+
 std::vector<std::string> find_needles(const std::filesystem::path& directory,
                                       const std::filesystem::path& except,
                                       const std::vector<Needle>& needles) {
@@ -96,10 +129,8 @@ std::vector<std::string> find_needles(const std::filesystem::path& directory,
     const auto file = MappedFile::open(entry.path());
     EXPECT_TRUE(file) << "a file was not searched: " << file.error().message();
     if (!file) continue;
-    for (const Needle& needle : needles)
-      if (::memmem(file->bytes().data(), file->size(), needle.bytes.data(), needle.bytes.size()) !=
-          nullptr)
-        found.push_back(needle.what + " in " + entry.path().string());
+    for (const auto& what : find_in(file->bytes(), needles))
+      found.push_back(what + " in " + entry.path().string());
   }
   return found;
 }

@@ -26,6 +26,9 @@ struct Symbols {
 [[nodiscard]] Symbols symbols_of(const TestSite& site, const std::vector<std::uint64_t>& codes,
                                  const std::string& agency);
 
+// find_in gives the names of the needles that are somewhere in `hay`, each once.
+[[nodiscard]] std::vector<std::string> find_in(ByteView hay, const std::vector<Needle>& needles);
+
 // find_needles looks at every file below a directory but `except`.
 [[nodiscard]] std::vector<std::string> find_needles(const std::filesystem::path& directory,
                                                     const std::filesystem::path& except,

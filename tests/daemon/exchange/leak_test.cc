@@ -59,7 +59,8 @@ class LeakOfActs : public testing::Test {
           "--confirm", "1", "--out", out()});
   }
 
-  void link_and_regenerate() {
+  // Returns the regeneration's id.
+  std::string link_and_regenerate() {
     const auto answers = read_answers(out("I1"));
     write_file(site().scratch() / "symbols", answers.at("131016").begin()->second.symbol + "\n");
     done({"link", (site().scratch() / "symbols").string(), "--from", "131016", "--to", "472018",
@@ -68,6 +69,25 @@ class LeakOfActs : public testing::Test {
                         .json()["run"];
     done({"regenerate", "run", id, "--out", out("maps")});
     done({"regenerate", "commit", id});
+    return id;
+  }
+
+  // in tells how many needles there are in one of the files that were left.
+  [[nodiscard]] std::size_t in(const std::string& file, const std::vector<Needle>& needles) const {
+    return find_in(as_bytes(read_file(out(file))), needles).size();
+  }
+  static std::vector<Needle> needles_of(const std::vector<Block>& symbols) {
+    std::vector<Needle> needles;
+    for (const Block& symbol : symbols) add_symbol(symbol, needles);
+    return needles;
+  }
+  // Of two agencies each has its own symbols in its file, and none of the other's.
+  void expect_apart(const std::string& folder, const std::vector<Needle>& first,
+                    const std::vector<Needle>& second) const {
+    EXPECT_GE(in(folder + "/131016.csv", first), 3U) << folder;
+    EXPECT_GE(in(folder + "/472018.csv", second), 3U) << folder;
+    EXPECT_EQ(in(folder + "/131016.csv", second), 0U) << folder;
+    EXPECT_EQ(in(folder + "/472018.csv", first), 0U) << folder;
   }
 
   void copy() {
@@ -97,7 +117,9 @@ TEST_F(LeakOfActs, NothingOfThemIsLeft) {
   // As they were when these people were issued theirs; the regeneration makes others.
   const auto of_first = symbols_of(site(), codes, "131016");
   const auto of_second = symbols_of(site(), codes, "472018");
-  link_and_regenerate();
+  const auto run = link_and_regenerate();
+  const auto new_of_first = symbols_of(site(), codes, "131016");
+  const auto new_of_second = symbols_of(site(), codes, "472018");
   copy();
   for (const auto* symbols : {&of_first, &of_second})
     for (const Block& symbol : symbols->linkage) add_symbol(symbol, secret);
@@ -108,23 +130,44 @@ TEST_F(LeakOfActs, NothingOfThemIsLeft) {
   write_file(out("said"), said_);
   EXPECT_THAT(find_needles(out(), {}, secret), testing::IsEmpty());
 
-  std::vector<Needle> own, others;
-  for (const Block& symbol : of_first.agency) add_symbol(symbol, own);
-  for (const Block& symbol : of_second.agency) add_symbol(symbol, others);
-  const auto in = [&](const std::string& file, const std::vector<Needle>& needles) {
-    const TemporaryDirectory alone;
-    write_file(alone.path() / "file", read_file(out(file)));
-    return find_needles(alone.path(), {}, needles).size();
-  };
-  EXPECT_GE(in("I1/131016.csv", own), 3U);
-  EXPECT_GE(in("I1/472018.csv", others), 3U);
-  EXPECT_EQ(in("I1/131016.csv", others), 0U);
-  EXPECT_EQ(in("I1/472018.csv", own), 0U);
-  for (const char* file :
-       {"I1/rejects.csv", "I1/summary.json", "I2/summary.json", "export", "said"})
-    EXPECT_EQ(in(file, own) + in(file, others), 0U) << file;
-  for (const auto* symbols : {&own, &others})
-    EXPECT_THAT(find_needles(site().directory() / "ledger", {}, *symbols), testing::IsEmpty());
+  const auto own = needles_of(of_first.agency), others = needles_of(of_second.agency);
+  const auto new_own = needles_of(new_of_first.agency);
+  const auto new_others = needles_of(new_of_second.agency);
+  expect_apart("I1", own, others);
+  expect_apart("maps/" + run, own, others);
+  expect_apart("maps/" + run, new_own, new_others);
+  for (const auto* symbols : {&own, &others, &new_own, &new_others}) {
+    for (const char* file :
+         {"I1/rejects.csv", "I1/summary.json", "I2/summary.json", "export", "checkpoint", "said"})
+      EXPECT_EQ(in(file, *symbols), 0U) << file;
+    for (const auto& folder :
+         {site().directory() / "ledger", fs::path(out("journal")), fs::path(out("backup"))})
+      EXPECT_THAT(find_needles(folder, {}, *symbols), testing::IsEmpty());
+  }
+}
+
+// Of an encrypted request nothing may ever be in a file in the clear, whenever the job dies.
+TEST_F(LeakOfActs, NothingOfAnEncryptedRequestIsLeftByAJobThatIsKilled) {
+  std::vector<TrialRow> rows;
+  for (std::uint64_t i = 0; i < 300; ++i)
+    for (const char* agency : {"131016", "472018"})
+      rows.push_back({std::to_string(1000 + 7 * i % 997), agency, resident_code(i)});
+  site().set_config("[ledger]", "[issue]\nsegment_rows = 200\n\n[ledger]");
+  const auto sealed = with_.seal("I1", request_text("I1", rows));
+  std::vector<Needle> secret;
+  std::vector<std::uint64_t> codes;
+  for (const std::uint64_t number : {1U, 150U, 299U}) {
+    codes.push_back(std::stoull(resident_code(number)));
+    add_code(resident_code(number), secret);
+  }
+  for (const Block& symbol : symbols_of(site(), codes, "131016").linkage)
+    add_symbol(symbol, secret);
+  expect_findable(secret);
+  const int killed = kill_until_done(
+      {std::string(FUGO_BINARY_DIR) + "/daemon/fugo", "--config", site().config().string(), "issue",
+       sealed.string(), "--out", out()},
+      site(), [&] { EXPECT_THAT(find_needles(site().scratch(), {}, secret), testing::IsEmpty()); });
+  EXPECT_GT(killed, 8);
 }
 
 }  // namespace

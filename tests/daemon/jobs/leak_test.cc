@@ -53,5 +53,27 @@ TEST(Leak, NoCodeAndNoLinkageSymbolOutsideOfTheRequest) {
   EXPECT_THAT(find_needles(site.scratch(), request, needles), testing::IsEmpty());
 }
 
+// A process that is killed wipes nothing: what it had written by then has no secret in it either.
+TEST(Leak, NothingIsInFilesOfAJobThatIsKilled) {
+  const TestSite site;
+  site.set_config("[ledger]", "[issue]\nsegment_rows = 400\n\n[ledger]");
+  const auto request = site.scratch() / "R.csv";
+  write_file(request, request_text("R", trial_rows(0, 600, {"131016", "472018", "131130"})));
+  std::vector<Needle> needles;
+  std::vector<std::uint64_t> codes;
+  for (const std::uint64_t number : {1U, 300U, 599U}) {
+    add_code(resident_code(number), needles);
+    codes.push_back(std::stoull(resident_code(number)));
+  }
+  for (const Block& symbol : symbols_of(site, codes, "131016").linkage) add_symbol(symbol, needles);
+  expect_findable(needles);
+  const int killed = kill_until_done(
+      {std::string(FUGO_BINARY_DIR) + "/daemon/fugo", "--config", site.config().string(), "issue",
+       request.string(), "--out", (site.scratch() / "out").string()},
+      site,
+      [&] { EXPECT_THAT(find_needles(site.scratch(), request, needles), testing::IsEmpty()); });
+  EXPECT_GT(killed, 8);
+}
+
 }  // namespace
 }  // namespace fugo::test

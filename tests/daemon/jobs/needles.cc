@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <map>
 #include <set>
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/site_access.h"
+#include "tests/fault/run_with_faults.h"
 
 namespace fugo::test {
 namespace {
@@ -133,6 +135,23 @@ std::vector<std::string> find_needles(const std::filesystem::path& directory,
       found.push_back(what + " in " + entry.path().string());
   }
   return found;
+}
+
+int kill_until_done(const std::vector<std::string>& command, const TestSite& site,
+                    const std::function<void()>& look) {
+  testing::FaultPlan plan;
+  plan.under = site.scratch();
+  plan.except = {site.directory() / "tokens"};
+  plan.count_writes = true;
+  for (int killed = 0;; ++killed) {
+    plan.kill_at = 2 + 5 * static_cast<std::uint64_t>(killed);
+    plan.kill_after = killed % 2 == 0;
+    const auto outcome = testing::run_with_faults(command, plan);
+    look();
+    if (outcome.signal == SIGKILL) continue;
+    EXPECT_TRUE(outcome.exit_code == 0 || outcome.exit_code == 3) << outcome.errors;
+    return killed;
+  }
 }
 
 void expect_findable(const std::vector<Needle>& needles) {

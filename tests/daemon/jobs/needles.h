@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,12 @@ struct Symbols {
 [[nodiscard]] std::vector<std::string> find_needles(const std::filesystem::path& directory,
                                                     const std::filesystem::path& except,
                                                     const std::vector<Needle>& needles);
+
+// kill_until_done gives a command again and again, killed at a later step each time, until it comes
+// to its end; `look` is called after each kill. Returns how often it was killed. Every write is a
+// step but those of the tokens' files.
+int kill_until_done(const std::vector<std::string>& command, const TestSite& site,
+                    const std::function<void()>& look);
 
 // expect_findable shows that the search finds each needle in a haystack.
 void expect_findable(const std::vector<Needle>& needles);

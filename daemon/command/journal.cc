@@ -225,6 +225,7 @@ Result<Outcome> verify(Context& context, const VerifyArguments& given) {
   for (const auto& name : given.checkpoints) {
     FUGO_ASSIGN(const auto file, absolute_path("--checkpoint", name));
     FUGO_ASSIGN(const auto checkpoint, compare_checkpoint(*site.ledger, file));
+    FUGO_TRY(compare_content(*site.ledger, checkpoint, file));
     outcome.text += fmt::format("sound: {} of {} entries\n", name, grouped(checkpoint.size));
   }
   FUGO_TRY(compare_exports(*site.ledger, given.copies, outcome));

@@ -208,4 +208,18 @@ Result<Checkpoint> compare_checkpoint(const keystore::Ledger& ledger,
   return checkpoint;
 }
 
+Status compare_content(const keystore::Ledger& ledger, const Checkpoint& checkpoint,
+                       const std::filesystem::path& file) {
+  FUGO_ASSIGN(const auto state, ledger.state());  // entries and sums of one commit
+  if (state.journal_entries != checkpoint.size) return {};
+  FUGO_ASSIGN(const auto digest, ledger.content_digest()->text(state, true));
+  for (const auto& line : checkpoint.extensions)
+    if (line.starts_with("digest ") && line != "digest " + digest)
+      return fail(ErrorCode::kDamaged,
+                  "the ledger's people and issuances are not those of the checkpoint, and the "
+                  "journal tells of no change since",
+                  file.string(), "the ledger was written by something else than fugo");
+  return {};
+}
+
 }  // namespace fugo::daemon

@@ -60,4 +60,10 @@ struct ComparedCopy {
 [[nodiscard]] Result<Checkpoint> compare_checkpoint(const keystore::Ledger& ledger,
                                                     const std::filesystem::path& file);
 
+// compare_content: kDamaged when nothing was journaled since the checkpoint and the ledger's
+// content is not what was signed for: whoever can write the ledger changed it, and left the
+// journal.
+[[nodiscard]] Status compare_content(const keystore::Ledger& ledger, const Checkpoint& checkpoint,
+                                     const std::filesystem::path& file);
+
 }  // namespace fugo::daemon

@@ -4,6 +4,9 @@
 
 #include <cstdlib>
 
+#include "daemon/config.h"
+#include "daemon/site_access.h"
+#include "hsm/token.h"
 #include "tests/daemon/jobs/kind_requests.h"
 #include "tests/daemon/jobs/trial_requests.h"
 
@@ -176,6 +179,30 @@ TEST_F(Journal, ARollBackIsFoundByWhatWasKeptElsewhere) {
   EXPECT_EQ(other.exit_code, 5);
   EXPECT_THAT(other.err, HasSubstr("does not begin with"));
   EXPECT_EQ(verify({"--export", path("copy.jsonl")}).json()["partings"][0]["ledger_ends"], false);
+}
+
+// Whoever has the data key and writes the ledger need not tell the journal.
+TEST_F(Journal, ContentThatChangedWithoutAnEntryIsNotThatOfTheCheckpoint) {
+  issue("I1", 1);
+  ASSERT_EQ(site_.run({"journal", "checkpoint", "--out", path("note")}).exit_code, 0);
+  EXPECT_EQ(verify({"--checkpoint", path("note")}).exit_code, 0);
+  {
+    const auto settings = daemon::load_settings(site_.config());
+    const auto open =
+        daemon::open_ledger(*settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend);
+    ASSERT_TRUE(open) << open.error().message();
+    const auto update = open->ledger->begin();
+    ASSERT_TRUE(update) << update.error().message();
+    (*update)->state().people_digest.add({{1, 0, 0, 0}});
+    ASSERT_TRUE((*update)->commit());
+  }
+  hsm::finalize_all();
+  EXPECT_EQ(verify({}).exit_code, 0) << "the chain alone does not see it";
+  const auto changed = verify({"--checkpoint", path("note")});
+  EXPECT_EQ(changed.exit_code, 5);
+  EXPECT_THAT(changed.err, HasSubstr("not those of the checkpoint"));
+  issue("I2", 2);
+  EXPECT_EQ(verify({"--checkpoint", path("note")}).exit_code, 0) << "what came since is not known";
 }
 
 TEST_F(Journal, ACheckpointIsCheckedWithOpenssl) {

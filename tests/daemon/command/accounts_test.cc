@@ -209,6 +209,108 @@ TEST_F(AccountsTest, TheLinkingAccountCanNeitherIssueNorOrderAnything) {
   EXPECT_EQ(digest(), before);
 }
 
+// People with an account each, and one account that they act as: as docs/operation.md, "Roles", has
+// it with sudo. Numbers that nobody has, so the groups are called gid-61921 and gid-61922.
+constexpr uid_t kSuzuki = 61'911, kTanaka = 61'912;
+constexpr gid_t kBackupGroup = 61'921, kAdministrationGroup = 61'922;
+
+// act_as is what a login and `sudo -u OWNER -g GROUP` leave of a process.
+void act_as(const char* person, gid_t group) {
+  const gid_t groups[] = {kIssuer};
+  const int login = ::open("/proc/self/loginuid", O_WRONLY | O_CLOEXEC);
+  const auto length = static_cast<ssize_t>(std::char_traits<char>::length(person));
+  if (login < 0 || ::write(login, person, static_cast<std::size_t>(length)) != length ||
+      ::setgroups(1, groups) != 0 || ::setresgid(group, group, group) != 0 ||
+      ::setresuid(kIssuer, kIssuer, kIssuer) != 0)
+    ::_exit(126);
+}
+void suzuki_backs_up() { act_as("61911", kBackupGroup); }
+void tanaka_administers() { act_as("61912", kAdministrationGroup); }
+void tanaka_without_a_role() { act_as("61912", kIssuer); }
+
+class PeopleTest : public testing::Test {
+ protected:
+  PeopleTest() {
+    site_.set_config("[ledger]",
+                     "[roles]\nbackup = \"gid-61921\"\nadministration = \"gid-61922\"\n\n[ledger]");
+    EXPECT_EQ(::chmod(site_.scratch().c_str(), 0711), 0);
+    give_tree(site_.directory(), kIssuer);
+    fs::create_directory(site_.scratch() / "home");
+    EXPECT_EQ(::chown((site_.scratch() / "home").c_str(), kIssuer, kIssuer), 0);
+    fs::copy_file(FUGO_BINARY_DIR "/daemon/fugo", site_.scratch() / "fugo");
+  }
+  [[nodiscard]] CommandResult run(std::vector<std::string> words, void (*person)()) const {
+    words.insert(words.begin(), {"--json", "--config", site_.config().string()});
+    RunOptions options;
+    options.in_child = person;
+    options.working_directory = site_.scratch();
+    options.program = site_.scratch() / "fugo";
+    return run_fugo(words, options);
+  }
+  [[nodiscard]] std::string copy(const std::string& name) const {
+    return (site_.scratch() / "home" / name).string();
+  }
+  // account is who the journal says did the last act of this name.
+  [[nodiscard]] std::string account(const std::string& act) const {
+    std::string last = "nobody";
+    const auto shown = run({"journal", "show"}, suzuki_backs_up).json();
+    for (const auto& entry : shown["entries"])
+      if (entry["act"] == act) last = entry["account"];
+    return last;
+  }
+  static void expect_refused(const CommandResult& refused, const std::string& role) {
+    EXPECT_EQ(refused.exit_code, 1) << refused.out;
+    EXPECT_THAT(refused.err, HasSubstr("is for the role " + role));
+  }
+  TestSite site_;
+};
+
+TEST_F(PeopleTest, EachDoesWhatTheRoleIsForAndTheJournalNamesThem) {
+  const std::vector<std::string> suspend = {"agency", "suspend", "472018"};
+  expect_refused(run(suspend, suzuki_backs_up), "administration");
+  expect_refused(run({"backup", copy("no")}, tanaka_administers), "backup");
+  expect_refused(run({"backup", copy("no")}, tanaka_without_a_role), "backup");
+  expect_refused(run(suspend, tanaka_without_a_role), "administration");
+  EXPECT_FALSE(fs::exists(copy("no")));
+  const auto backed_up = run({"backup", copy("yes")}, suzuki_backs_up);
+  EXPECT_EQ(backed_up.exit_code, 0) << backed_up.err;
+  const auto suspended = run(suspend, tanaka_administers);
+  EXPECT_EQ(suspended.exit_code, 0) << suspended.err;
+  EXPECT_EQ(account("backup"), "uid-61911/uid-61901");
+  EXPECT_EQ(account("agency.suspend"), "uid-61912/uid-61901");
+  EXPECT_THAT(run(suspend, suzuki_backs_up).err, HasSubstr("uid-61911/uid-61901 is none"));
+}
+
+// What people are let run names the configuration first, so that nobody brings another one.
+TEST_F(PeopleTest, ASecondConfigurationIsNoWayRound) {
+  const auto own = site_.scratch() / "home" / "own.toml";
+  auto text = read_file(site_.config());
+  write_file(own, text.erase(text.find("[roles]"), text.find("[ledger]") - text.find("[roles]")));
+  for (const auto& words :
+       {std::vector<std::string>{"--config", own.string(), "backup", copy("no")},
+        {"backup", copy("no"), "--config", own.string()}}) {
+    const auto refused = run(words, tanaka_administers);
+    EXPECT_EQ(refused.exit_code, 2) << refused.out << refused.err;
+    EXPECT_FALSE(fs::exists(copy("no")));
+  }
+}
+
+// So whoever looks at the journal needs no PIN of issuing.
+TEST_F(AccountsTest, TheLinkingAccountReadsAndVerifiesTheJournal) {
+  const auto exported = (home("linking") / "journal.jsonl").string();
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"digest"},
+                                                {"journal", "show"},
+                                                {"journal", "export", "--out", exported},
+                                                {"journal", "verify", "--export", exported}}) {
+    const auto done = run(linking_config(), words, become_linker);
+    EXPECT_EQ(done.exit_code, 0) << words.front() << done.out << done.err;
+  }
+  const auto signed_by = run(
+      linking_config(),
+      {"journal", "checkpoint", "--out", (home("linking") / "checkpoint").string()}, become_linker);
+  EXPECT_EQ(signed_by.exit_code, 2) << signed_by.out;
+}
+
 // Without a group everything is the owner's alone.
 TEST(Accounts, ASiteWithoutALinkingGroupIsPrivate) {
   const TestSite& site = TestSite::pristine();

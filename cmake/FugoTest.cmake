@@ -21,16 +21,16 @@ function(fugo_test name)
   set_property(GLOBAL APPEND PROPERTY FUGO_REGISTERED_TESTS ${name}_test.cc)
 endfunction()
 
-# fugo_test_on_other_devices(NAME ...): the same programs, with the other PKCS#11 implementations of
-# tests/hsm/token_fixture.h.
-function(fugo_test_on_other_devices)
-  foreach(name IN LISTS ARGN)
-    string(REPLACE "/" "_" target ${name})
-    foreach(device without-ecb nss)
-      add_test(NAME ${name}/${device} COMMAND ${target}_test)
-      set_tests_properties(${name}/${device} PROPERTIES LABELS contract TIMEOUT 900
-                           ENVIRONMENT FUGO_TEST_DEVICE=${device})
-    endforeach()
+# fugo_device_test(NAME ...): as fugo_test, and the same program once more with each other PKCS#11
+# implementation of tests/hsm/token_fixture.h, as NAME/without-ecb and NAME/nss.
+function(fugo_device_test name)
+  cmake_parse_arguments(arg "" "" "LABELS;LIBRARIES;SOURCES;DEFINITIONS" ${ARGN})
+  fugo_test(${name} ${ARGN})
+  string(REPLACE "/" "_" target ${name})
+  foreach(device without-ecb nss)
+    add_test(NAME ${name}/${device} COMMAND ${target}_test)
+    set_tests_properties(${name}/${device} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 900
+                         ENVIRONMENT FUGO_TEST_DEVICE=${device})
   endforeach()
 endfunction()
 

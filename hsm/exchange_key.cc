@@ -124,7 +124,9 @@ Result<RsaPublicKey> make_exchange_key(const TokenSettings& token, std::uint16_t
       .bytes(CKA_PUBLIC_EXPONENT, kPublicExponent)
       .flag(CKA_TOKEN, false)
       .flag(CKA_PRIVATE, false);
-  for (const CK_ATTRIBUTE_TYPE use : {CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP})
+  // NSS tries a pair by encrypting, when it makes one. This half goes with the session.
+  open.flag(CKA_ENCRYPT, true);
+  for (const CK_ATTRIBUTE_TYPE use : {CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP})
     open.flag(use, false);
   Template secret;
   secret.bytes(CKA_LABEL, as_bytes(label)).bytes(CKA_ID, id);
@@ -134,9 +136,12 @@ Result<RsaPublicKey> make_exchange_key(const TokenSettings& token, std::uint16_t
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE, private_key = CK_INVALID_HANDLE;
   FUGO_CK(session.functions(), C_GenerateKeyPair, session.handle(), &mechanism, open.data(),
           open.size(), secret.data(), secret.size(), &public_key, &private_key);
-  FUGO_TRY(check_exchange_key(session.functions(), session.handle(), private_key,
-                              token.allowed_mechanisms));
-  return public_half(session, public_key);
+  const auto checked = check_exchange_key(session.functions(), session.handle(), private_key,
+                                          token.allowed_mechanisms);
+  if (checked) return public_half(session, public_key);
+  // A key that is not as it must be is not left there under our label.
+  session.functions()->C_DestroyObject(session.handle(), private_key);
+  return tl::unexpected<Error>(checked.error());
 }
 
 Result<std::vector<ExchangeKey>> list_exchange_keys(const TokenSettings& token) {

@@ -30,10 +30,14 @@ Result<Uri> parse(const std::string& text) {
   return uri;
 }
 
+constexpr std::size_t kSpareSlots = 16;
+
 Result<std::vector<CK_SLOT_ID>> slots_with_token(CK_FUNCTION_LIST* functions) {
   CK_ULONG count = 0;
   FUGO_CK(functions, C_GetSlotList, CK_TRUE, nullptr, &count);
-  std::vector<CK_SLOT_ID> slots(count);
+  // More room than was asked for: NSS writes all slots that it has by then, whatever it is told.
+  std::vector<CK_SLOT_ID> slots(count + kSpareSlots);
+  count = slots.size();
   FUGO_CK(functions, C_GetSlotList, CK_TRUE, slots.data(), &count);
   if (count > slots.size()) return fail_rv(CKR_GENERAL_ERROR, "C_GetSlotList");
   slots.resize(count);

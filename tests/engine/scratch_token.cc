@@ -41,7 +41,7 @@ void import_key(const hsm::Session& session, const ImportedKey& key, const hsm::
       .bytes(CKA_ID, hsm::key_id(key.name))
       .bytes(CKA_VALUE, key.value);
   const auto mechanisms = hsm::mechanisms_of(key.name.algorithm, uses);
-  if (hsm::testing::device() != hsm::testing::Device::kNss) made.mechanisms(mechanisms);
+  if (hsm::testing::abilities().keeps_allowed_mechanisms) made.mechanisms(mechanisms);
   for (const auto& rule : hsm::flag_rules(key.name.algorithm, uses))
     made.flag(rule.type, rule.value);
   CK_OBJECT_HANDLE object = 0;
@@ -74,10 +74,7 @@ ScratchToken::ScratchToken(hsm::TokenRole role, const std::vector<ImportedKey>& 
   for (const auto& key : keys) {
     rows_.push_back(row_of(key));
     const auto placement = hsm::placement_of(key.name, role);
-    const bool cmac = hsm::testing::device() == hsm::testing::Device::kWithoutEcb;
-    if (placement.present)
-      import_key(session, key,
-                 cmac ? hsm::by_cmac(key.name.algorithm, placement.uses) : placement.uses);
+    if (placement.present) import_key(session, key, hsm::testing::uses_here(key.name, role));
   }
   token_ = must(hsm::Token::open(settings_));
 }

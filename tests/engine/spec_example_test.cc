@@ -11,6 +11,7 @@
 #include "engine/symbols.h"
 #include "oracles.h"
 #include "scratch_token.h"
+#include "tests/hsm/token_fixture.h"
 
 namespace fugo::engine {
 namespace {
@@ -143,6 +144,13 @@ TEST_F(SpecExample, LibraryComputesTheSameByTheDefaultMethod) {
 
 TEST_F(SpecExample, LibraryComputesTheSameByXts) {
   const ScratchToken scratch(hsm::TokenRole::kLinking, keys());
+  if (!hsm::testing::abilities().blocks) {
+    const auto refused =
+        Symbols::open(scratch.token(), scratch.rows(), {&generation_, 1}, {&agencies_[2], 1});
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kRefused);
+    return;
+  }
   const Block linkage = block_from_hex(printed("linkage_symbol"));
   EXPECT_EQ(agency_symbol(scratch, 2, linkage), printed("agency_symbol_xts"));
   const Block symbol = block_from_hex(printed("agency_symbol_xts"));

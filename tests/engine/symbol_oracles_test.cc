@@ -8,6 +8,7 @@
 #include "engine/symbols.h"
 #include "oracles.h"
 #include "scratch_token.h"
+#include "tests/hsm/token_fixture.h"
 
 namespace fugo::engine {
 namespace {
@@ -34,9 +35,10 @@ class SymbolOracles : public ::testing::Test {
     store_be(block.bytes.data() + 8, random_());
     return block;
   }
-  // run makes `count` agency symbols of random linkage symbols for random agencies.
-  void run(MethodNumber method, const std::vector<fugo::testing::ImportedKey>& keys,
-           std::size_t count) {
+  // run makes a million agency symbols of random linkage symbols for random agencies; fewer where
+  // the token makes each of them in a call of its own.
+  void run(MethodNumber method, const std::vector<fugo::testing::ImportedKey>& keys) {
+    const std::size_t count = hsm::testing::abilities().fast_signing ? 1'000'000 : 50'000;
     scratch_ = std::make_unique<ScratchToken>(hsm::TokenRole::kIssuing, keys);
     std::vector<keystore::Agency> agencies(kAgencies);
     for (std::size_t i = 0; i < kAgencies; ++i) {
@@ -45,6 +47,11 @@ class SymbolOracles : public ::testing::Test {
       labels_.push_back(agencies[i].versions.front().parameter);
     }
     auto symbols = Symbols::open(scratch_->token(), scratch_->rows(), {&generation_, 1}, agencies);
+    if (method == MethodNumber::kXtsAes256 && !hsm::testing::abilities().blocks) {
+      ASSERT_FALSE(symbols);
+      EXPECT_EQ(symbols.error().code, ErrorCode::kRefused);
+      return;  // nothing to compare
+    }
     ASSERT_TRUE(symbols) << symbols.error().message();
     for (std::size_t i = 0; i < count; ++i) {
       numbers_.push_back(static_cast<keystore::AgencyNumber>(1 + random_() % kAgencies));
@@ -84,8 +91,7 @@ class SymbolOracles : public ::testing::Test {
 
 TEST_F(SymbolOracles, CmacOfAMillionInputs) {
   const auto key = random_bytes(32);
-  run(MethodNumber::kCmacFfAes256, {{{KeyPurpose::kAgency, KeyAlgorithm::kAes256, 1}, key}},
-      1'000'000);
+  run(MethodNumber::kCmacFfAes256, {{{KeyPurpose::kAgency, KeyAlgorithm::kAes256, 1}, key}});
   ASSERT_FALSE(HasFatalFailure());
   EXPECT_EQ(differences([&] { return fugo::testing::OpenSslCmac(key); },
                         [&](const auto& mac, std::size_t i) { return feed_forward(mac, i); }),
@@ -109,10 +115,8 @@ TEST_F(SymbolOracles, CmacOfAMillionInputs) {
 TEST_F(SymbolOracles, XtsOfAMillionInputs) {
   const auto k1 = random_bytes(32);
   const auto k2 = random_bytes(32);
-  run(MethodNumber::kXtsAes256,
-      {{{KeyPurpose::kAgencyXtsData, KeyAlgorithm::kAes256, 1}, k1},
-       {{KeyPurpose::kAgencyXtsTweak, KeyAlgorithm::kAes256, 1}, k2}},
-      1'000'000);
+  run(MethodNumber::kXtsAes256, {{{KeyPurpose::kAgencyXtsData, KeyAlgorithm::kAes256, 1}, k1},
+                                 {{KeyPurpose::kAgencyXtsTweak, KeyAlgorithm::kAes256, 1}, k2}});
   ASSERT_FALSE(HasFatalFailure());
   const auto both = fugo::testing::joined(k1, k2);
   const auto xts = [&](const auto& mode, std::size_t i) { return mode(label(i), inputs_[i]); };
@@ -123,8 +127,7 @@ TEST_F(SymbolOracles, XtsOfAMillionInputs) {
 // One C_Sign a symbol: the token's own mechanism makes these, so two oracles are left.
 TEST_F(SymbolOracles, HmacOfAMillionInputs) {
   const auto key = random_bytes(32);
-  run(MethodNumber::kHmacSha256, {{{KeyPurpose::kAgency, KeyAlgorithm::kHmacSha256, 1}, key}},
-      1'000'000);
+  run(MethodNumber::kHmacSha256, {{{KeyPurpose::kAgency, KeyAlgorithm::kHmacSha256, 1}, key}});
   ASSERT_FALSE(HasFatalFailure());
   const auto hmac = [&](const auto& mac, std::size_t i) {
     return mac(fugo::testing::joined(label(i).bytes, inputs_[i].bytes));

@@ -109,6 +109,8 @@ TEST(Ceremony, ThePackageGivesBackEveryKey) {
 }
 
 TEST(Ceremony, TargetsMayHaveConfigurationsOfTheirOwn) {
+  // Of SoftHSM, which has configurations, by whatever module it is reached here.
+  const auto module = abilities().in_files ? shared_tokens().issuing.module : kSoftHsm;
   std::vector<CeremonyTarget> targets;
   for (const auto role : {TokenRole::kIssuing, TokenRole::kLinking}) {
     const auto name = std::string("apart-") + std::to_string(static_cast<int>(role));
@@ -116,7 +118,7 @@ TEST(Ceremony, TargetsMayHaveConfigurationsOfTheirOwn) {
     std::filesystem::create_directory(base);
     CeremonyTarget target;
     target.so_pin_file = base / "so-pin";
-    target.settings = {.module = kSoftHsm,
+    target.settings = {.module = module,
                        .uri = "pkcs11:token=" + name,
                        .pin_file = base / "pin",
                        .softhsm_conf = base / "softhsm2.conf",
@@ -124,7 +126,7 @@ TEST(Ceremony, TargetsMayHaveConfigurationsOfTheirOwn) {
     ASSERT_TRUE(write_softhsm_conf(target.settings.softhsm_conf, base / "tokens"));
     ASSERT_TRUE(make_pin_file(target.so_pin_file));
     ASSERT_TRUE(make_pin_file(target.settings.pin_file));
-    const auto done = initialise_token(kSoftHsm, target.settings.softhsm_conf, name,
+    const auto done = initialise_token(module, target.settings.softhsm_conf, name,
                                        target.so_pin_file, target.settings.pin_file);
     ASSERT_TRUE(done) << done.error().message();
     targets.push_back(target);
@@ -144,6 +146,25 @@ TEST(Ceremony, TargetsMayHaveConfigurationsOfTheirOwn) {
     ASSERT_FALSE(both);
     EXPECT_EQ(both.error().code, ErrorCode::kUsage);
   }
+}
+
+// Keys are made where an officer marks those that they are wrapped to: a token without one may only
+// receive them.
+TEST(Ceremony, KeysAreMadeOnlyWhereThereIsAnOfficer) {
+  const auto token = make_scratch_token("officer", TokenRole::kLinking);
+  const KeyName agency{KeyPurpose::kAgency, KeyAlgorithm::kAes256, 3};
+  const auto made =
+      run_ceremony({{token.settings, token.so_pin_file}}, {agency},
+                   shared_tokens().recovery_public_key, shared_directory() / "officer.json");
+  EXPECT_EQ(made.has_value(), abilities().security_officer) << made.error().message();
+  if (made) return;
+  EXPECT_EQ(made.error().code, ErrorCode::kHsm);
+  EXPECT_EQ(made.error().where, "C_Login") << made.error().message();
+  auto session = open_raw(token.settings);
+  ASSERT_TRUE(session);
+  Template anything;
+  EXPECT_TRUE(find_objects(session->functions(), session->handle(), anything)->empty());
+  EXPECT_FALSE(std::filesystem::exists(shared_directory() / "officer.json"));
 }
 
 TEST(Ceremony, RefusesWhatItCannotDo) {

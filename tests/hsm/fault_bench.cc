@@ -70,10 +70,15 @@ FaultBench::FaultBench(const std::function<void(TokenSettings&)>& change)
 
 void FaultBench::add_symbol_acts() {
   const Key hmac = find_shared(*token_, kHmac);
-  const Key xts = find_shared(*token_, kXtsData);
   const Key journal = find_shared(*token_, kJournal);
-  add("encrypt", [=, this] { return bulk(xts, false); });
-  add("decrypt", [=, this] { return bulk(xts, true); });
+  if (abilities().blocks) {
+    const Key xts = find_shared(*token_, kXtsData);
+    add("encrypt", [=, this] { return bulk(xts, false); });
+    add("decrypt", [=, this] { return bulk(xts, true); });
+  } else {
+    const Key linkage = find_shared(*token_, kLinkage);
+    add("mac cmac", [=, this] { return macs(linkage); });
+  }
   add("mac", [=, this] { return macs(hmac); });
   add("sign", [=, this]() -> Answer {
     SecretBytes<64> signature;
@@ -139,6 +144,13 @@ const Act& FaultBench::act(const std::string& name) const {
   if (found == acts_.end()) std::abort();
   return *found;
 }
+
+const Act& FaultBench::symbols() const { return act(abilities().blocks ? "encrypt" : "mac cmac"); }
+
+std::string FaultBench::symbol_function() { return abilities().blocks ? "C_Encrypt" : "C_Sign"; }
+
+// A known message stands at both ends.
+std::size_t FaultBench::symbol_calls() { return abilities().blocks ? 1 : kItems + 2; }
 
 void FaultBench::add(std::string name, std::function<Answer()> run) {
   auto right = run();

@@ -33,6 +33,10 @@ class FaultBench {
   [[nodiscard]] const TokenSettings& settings() const { return settings_; }
   [[nodiscard]] const std::vector<Act>& acts() const { return acts_; }
   [[nodiscard]] const Act& act(const std::string& name) const;
+  // symbols is the act that makes symbols of an AES key, in so many calls of symbol_function().
+  [[nodiscard]] const Act& symbols() const;
+  [[nodiscard]] static std::string symbol_function();
+  [[nodiscard]] static std::size_t symbol_calls();
 
   // works_again tries an act until it gives the right answer, as long as a recovery may be due;
   // the last error, or that the answer was wrong.

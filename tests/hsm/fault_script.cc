@@ -31,7 +31,8 @@ std::size_t FaultScript::happened() const {
 void FaultScript::clear_log() const { std::filesystem::remove(file_.string() + ".log"); }
 
 std::vector<std::pair<std::string, std::string>> FaultScript::environment() const {
-  return {{"FUGO_FAULT_REAL_MODULE", kSoftHsm}, {"FUGO_FAULT_SCRIPT", file_.string()}};
+  const char* const real = device() == Device::kNss ? kNssSoftoken : kSoftHsm;
+  return {{"FUGO_FAULT_REAL_MODULE", real}, {"FUGO_FAULT_SCRIPT", file_.string()}};
 }
 
 void FaultScript::use() const {

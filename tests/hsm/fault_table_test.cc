@@ -14,6 +14,7 @@
 
 #include "hsm/call_meter.h"
 #include "tests/hsm/fault_bench.h"
+#include "tests/hsm/token_fixture.h"
 
 namespace fugo::hsm::testing {
 namespace {
@@ -22,6 +23,10 @@ namespace {
 const std::set<std::string> kNotOfTokens = {"C_GetMechanismInfo", "C_InitToken",    "C_InitPIN",
                                             "C_Logout",           "C_CreateObject", "C_GenerateKey",
                                             "C_GenerateKeyPair",  "C_WrapKey"};
+
+// Where there are no blocks, nothing calls these either.
+const std::set<std::string> kOfBlocks = {"C_EncryptInit", "C_Encrypt", "C_DecryptInit",
+                                         "C_Decrypt"};
 
 // The errors of a session, a login, a handle or a device that is gone, and of one that is ill.
 const std::vector<std::string> kErrors = {
@@ -71,8 +76,15 @@ class FaultTable : public ::testing::Test {
     return functions;
   }
 
+  // Once and for ever; where each recovery takes its time, the one or the other in turn.
+  static std::vector<const char*> how_often() {
+    if (abilities().fast_start) return {" times 1 ", " "};
+    static int turn = 0;
+    return {++turn % 2 == 0 ? " times 1 " : " "};
+  }
+
   static void try_cell(const Cell& cell) {
-    for (const char* times : {" times 1 ", " "}) {
+    for (const char* times : how_often()) {
       bench_->faults().clear_log();
       bench_->faults().set(cell.trigger + cell.function + times + cell.fault);
       const auto answer = cell.act->run();
@@ -122,7 +134,7 @@ TEST_F(FaultTable, EveryActMeetsEveryFaultOfTheFunctionsItCalls) {
 // Two errors in a row: the second meets the look-up of keys, so that the library is initialised
 // anew as well.
 TEST_F(FaultTable, EveryFaultInTheMiddleOfARecovery) {
-  const std::string trigger = "C_Encrypt times 2 rv CKR_DEVICE_ERROR\n";
+  const std::string trigger = FaultBench::symbol_function() + " times 2 rv CKR_DEVICE_ERROR\n";
   // Which thread meets the second error is not ours to say: one that had its second try already
   // gives it back, and then nothing is initialised. So until it has been.
   std::set<std::string> functions;
@@ -133,13 +145,13 @@ TEST_F(FaultTable, EveryFaultInTheMiddleOfARecovery) {
   };
   for (int attempt = 0; attempt < 20 && !whole(); ++attempt) {
     bench_->faults().set(trigger);
-    functions = called(bench_->act("encrypt"), /*may_fail=*/true);
+    functions = called(bench_->symbols(), /*may_fail=*/true);
     bench_->faults().lift();
-    ASSERT_TRUE(bench_->works_again(bench_->act("encrypt")));
+    ASSERT_TRUE(bench_->works_again(bench_->symbols()));
   }
   ASSERT_TRUE(whole());
   for (const auto& function : functions) {
-    try_all(bench_->act("encrypt"), function, trigger);
+    try_all(bench_->symbols(), function, trigger);
     if (HasFatalFailure()) return;
   }
 }
@@ -148,6 +160,10 @@ TEST_F(FaultTable, EveryFaultInTheMiddleOfARecovery) {
 TEST_F(FaultTable, TheTableIsWhole) {
   for (const char* function : kCkFunctionNames) {
     if (kNotOfTokens.contains(function)) continue;
+    if (!abilities().blocks && kOfBlocks.contains(function)) {
+      EXPECT_TRUE(happened_[function].empty()) << function;
+      continue;
+    }
     for (const auto& error : kErrors)
       EXPECT_GT(happened_[function]["rv " + error], 0) << function << " " << error;
     EXPECT_GT(happened_[function]["hang 2"], 0) << function;

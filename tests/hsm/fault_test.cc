@@ -32,21 +32,29 @@ TokenSettings faulty(TokenSettings settings) {
   return settings;
 }
 
-// evaluate encrypts 0, 1, 2 ... and counts what was drained.
+// What makes symbols of AES keys here.
+std::string bulk() { return abilities().blocks ? "C_Encrypt" : "C_Sign"; }
+
+// evaluate encrypts 0, 1, 2 ..., or makes their CMAC, and counts what was drained.
 Status evaluate(Token& token, const Key& key, std::vector<Block>& to, std::size_t& drained) {
   std::atomic<std::size_t> count{0};
-  auto done = token.encrypt(
-      key, to.size(),
-      [](std::size_t first, std::span<Block> blocks) {
-        for (std::size_t i = 0; i < blocks.size(); ++i) {
-          blocks[i] = Block{};
-          store_be<std::uint64_t>(blocks[i].bytes.data(), first + i);
-        }
-      },
-      [&](std::size_t first, std::span<const Block> blocks) {
-        std::copy(blocks.begin(), blocks.end(), to.begin() + static_cast<std::ptrdiff_t>(first));
-        count += blocks.size();
-      });
+  const auto number = [](std::size_t i) {
+    Block block;
+    store_be<std::uint64_t>(block.bytes.data(), i);
+    return block;
+  };
+  const auto drain = [&](std::size_t first, std::span<const Block> blocks) {
+    std::copy(blocks.begin(), blocks.end(), to.begin() + static_cast<std::ptrdiff_t>(first));
+    count += blocks.size();
+  };
+  const Fill blocks = [&](std::size_t first, std::span<Block> some) {
+    for (std::size_t i = 0; i < some.size(); ++i) some[i] = number(first + i);
+  };
+  const Messages messages = [&](std::size_t first, std::span<Message> some) {
+    for (std::size_t i = 0; i < some.size(); ++i) some[i] = {number(first + i), Block{}};
+  };
+  auto done = key.blocks ? token.encrypt(key, to.size(), blocks, drain)
+                         : token.mac(key, to.size(), messages, drain);
   drained = count;
   return done;
 }
@@ -63,39 +71,39 @@ class Faults : public ::testing::Test {
   void TearDown() override { faults().lift(); }
   std::shared_ptr<Token> token_;
   Key key_;
-  std::vector<Block> right_{20'000};
+  std::vector<Block> right_ = std::vector<Block>(abilities().blocks ? 20'000 : 2'000);
 };
 
 TEST_F(Faults, EveryErrorThatSpoilsASessionIsRecoveredFrom) {
   for (const CK_RV rv :
        {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_USER_NOT_LOGGED_IN, CKR_DEVICE_ERROR,
         CKR_DEVICE_REMOVED, CKR_TOKEN_NOT_PRESENT, CKR_OBJECT_HANDLE_INVALID, CKR_GENERAL_ERROR}) {
-    faults().set("C_Encrypt after 2 times 1 rv " + rv_name(rv));
+    faults().set(bulk() + " after 2 times 1 rv " + rv_name(rv));
     faults().clear_log();
     std::vector<Block> again(right_.size());
     std::size_t drained = 0;
     const auto done = evaluate(*token_, key_, again, drained);
     ASSERT_TRUE(done) << done.error().message();
-    EXPECT_EQ(faults().log(), "C_Encrypt rv " + rv_name(rv) + "\n");
+    EXPECT_EQ(faults().log(), bulk() + " rv " + rv_name(rv) + "\n");
     EXPECT_EQ(drained, right_.size());
     EXPECT_TRUE(again == right_) << rv_name(rv);
   }
 }
 
 TEST_F(Faults, OtherErrorsAreReportedByName) {
-  faults().set("C_Encrypt times 1 rv CKR_DATA_INVALID");
+  faults().set(bulk() + " times 1 rv CKR_DATA_INVALID");
   std::vector<Block> again(right_.size());
   std::size_t drained = 0;
   const auto done = evaluate(*token_, key_, again, drained);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ErrorCode::kHsm);
   EXPECT_EQ(done.error().native, CKR_DATA_INVALID);
-  EXPECT_NE(done.error().message().find("C_Encrypt: the token answered CKR_DATA_INVALID"),
+  EXPECT_NE(done.error().message().find(bulk() + ": the token answered CKR_DATA_INVALID"),
             std::string::npos);
 }
 
 TEST_F(Faults, HandlesRenumberedInTheMiddleAreFoundAndLookedUpAnew) {
-  faults().set("C_EncryptInit after 1 times 1 renumber");
+  faults().set(bulk() + "Init after 1 times 1 renumber");
   std::vector<Block> again(right_.size());
   std::size_t drained = 0;
   const Health before = token_->health();
@@ -108,7 +116,7 @@ TEST_F(Faults, HandlesRenumberedInTheMiddleAreFoundAndLookedUpAnew) {
 }
 
 TEST_F(Faults, AFlippedBitOfTheKnownBlockIsFound) {
-  faults().set("C_Encrypt wrong first");
+  faults().set(bulk() + " wrong first");
   std::vector<Block> again(right_.size());
   std::size_t drained = 1;
   EXPECT_FALSE(evaluate(*token_, key_, again, drained));
@@ -176,25 +184,33 @@ TEST(CeremonyFaults, EveryErrorAtTheBeginningIsTold) {
   EXPECT_TRUE(find_objects(session->functions(), session->handle(), anything)->empty());
 }
 
+// Point is a call of a ceremony, after so many of that function.
+struct Point {
+  const char* function;
+  int passes;
+};
+
+// In order of the ceremony: wrapping; the first target's public key, the last of its objects;
+// the second target's key, after the first target's transport key and three keys.
 // Every call of a ceremony that can fail does, once: nothing may be left in any target.
 TEST(CeremonyFaults, AFailureInTheMiddleLeavesNothing) {
   const auto one = make_scratch_token("undo-one", TokenRole::kIssuing);
   const auto two = make_scratch_token("undo-two", TokenRole::kLinking);
-  const std::vector<CeremonyTarget> targets = {{faulty(one.settings), one.so_pin_file},
-                                               {faulty(two.settings), {}}};
+  std::vector<CeremonyTarget> targets = {{faulty(one.settings), one.so_pin_file},
+                                         {faulty(two.settings), {}}};
+  // Keys that are made elsewhere are wrapped there, without a fault.
+  std::vector<Point> points = {{"C_WrapKey", 5}, {"C_CreateObject", 3}, {"C_UnwrapKey", 4}};
+  if (!abilities().security_officer) {
+    const auto source = make_source_token("undo-source", TokenRole::kStandby);
+    targets.insert(targets.begin(), {source.settings, source.so_pin_file});
+    points = {{"C_CreateObject", 0}, {"C_UnwrapKey", 4}};
+  }
   const std::vector<KeyName> names = {
       kAgencyKey, kLinkageKey, {KeyPurpose::kJournal, KeyAlgorithm::kEcP256, 1}};
   const auto recovery = make_recovery_key_pair(shared_directory() / "undo-recovery");
   ASSERT_TRUE(recovery);
   const auto package = shared_directory() / "undo.json";
-  struct Point {
-    const char* function;
-    int passes;
-  };
-  // In order of the ceremony: wrapping; the first target's public key, the last of its objects;
-  // the second target's key, after the first target's transport key and three keys.
-  for (const Point at :
-       {Point{"C_WrapKey", 5}, Point{"C_CreateObject", 3}, Point{"C_UnwrapKey", 4}}) {
+  for (const Point& at : points) {
     SCOPED_TRACE(std::string(at.function) + " " + std::to_string(at.passes));
     faults().set(std::string(at.function) + " after " + std::to_string(at.passes) +
                  " times 1 rv CKR_DEVICE_ERROR");

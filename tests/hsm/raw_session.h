@@ -8,6 +8,7 @@
 #include "hsm/find_token.h"
 #include "hsm/session.h"
 #include "hsm/token.h"
+#include "tests/hsm/token_fixture.h"
 
 namespace fugo::hsm::testing {
 
@@ -23,7 +24,8 @@ namespace fugo::hsm::testing {
 }
 
 // import_key is C_CreateObject of a secret key with `value` and all of `name`'s attributes for
-// `uses`, but with the flags of `flipped` the other way round.
+// `uses`, but with the flags of `flipped` the other way round. Its mechanisms are `mechanisms`, or
+// without any what the uses say, where the device keeps them.
 [[nodiscard]] inline Result<CK_OBJECT_HANDLE> import_key(
     Session& session, const KeyName& name, const KeyUses& uses, ByteView value,
     const std::vector<CK_ATTRIBUTE_TYPE>& flipped = {},
@@ -33,8 +35,10 @@ namespace fugo::hsm::testing {
       .number(CKA_KEY_TYPE, type_of(name.algorithm))
       .bytes(CKA_LABEL, as_bytes(key_label(name)))
       .bytes(CKA_ID, key_id(name))
-      .bytes(CKA_VALUE, value)
-      .mechanisms(mechanisms.empty() ? mechanisms_of(name.algorithm, uses) : mechanisms);
+      .bytes(CKA_VALUE, value);
+  const auto own = mechanisms_of(name.algorithm, uses);
+  if (abilities().keeps_allowed_mechanisms || !mechanisms.empty())
+    made.mechanisms(mechanisms.empty() ? own : mechanisms);
   for (const FlagRule& rule : flag_rules(name.algorithm, uses)) {
     const bool flip = std::find(flipped.begin(), flipped.end(), rule.type) != flipped.end();
     made.flag(rule.type, rule.value != flip);

@@ -1,21 +1,25 @@
 #include "tests/hsm/token_fixture.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <string_view>
 
+#include "base/file.h"
 #include "hsm/find_token.h"
+#include "hsm/recovery_package.h"
 #include "hsm/session.h"
 #include "hsm/setup.h"
 
 namespace fugo::hsm::testing {
 namespace {
 
-constexpr int kNssTokens = 32;
+constexpr int kNssTokens = 12;  // of a program; each takes its time when the library starts
 
 std::string read_text(const std::filesystem::path& file) {
   std::ifstream in(file);
@@ -54,19 +58,10 @@ class TokenEnvironment : public ::testing::Environment {
 };
 const auto* const kEnvironment = ::testing::AddGlobalTestEnvironment(new TokenEnvironment);
 
-ScratchToken make_softhsm_token(const std::string& label, TokenRole role) {
-  ScratchToken token;
-  token.so_pin_file = shared_directory() / (label + ".so-pin");
-  token.settings.module = kSoftHsm;
-  token.settings.uri = "pkcs11:token=" + label;
-  token.settings.pin_file = shared_directory() / (label + ".pin");
-  token.settings.softhsm_conf = shared_conf();
-  token.settings.role = role;
-  must(make_pin_file(token.so_pin_file));
-  must(make_pin_file(token.settings.pin_file));
-  must(
-      initialise_token(kSoftHsm, shared_conf(), label, token.so_pin_file, token.settings.pin_file));
-  return token;
+// scratch_tokens is how many of them were made.
+int& scratch_tokens() {
+  static int count = 0;
+  return count;
 }
 
 // use_module has the fault module, which reads its environment when it is loaded, be `device()`.
@@ -79,6 +74,9 @@ std::filesystem::path use_module(Device device) {
     ::setenv("FUGO_FAULT_WITHOUT_ECB", "1", 1);
     return path;
   }
+  // Each attribute of a key is encrypted by the PIN: ten thousand rounds for each are not for
+  // tests.
+  ::setenv("NSS_MAX_MP_PBE_ITERATION_COUNT", "1", 1);
   std::string tokens;
   for (int i = 1; i <= kNssTokens; ++i) {
     const auto directory = shared_directory() / fmt::format("nss-{}", i);
@@ -86,7 +84,7 @@ std::filesystem::path use_module(Device device) {
     tokens += fmt::format("0x{:x}=[configDir='sql:{}' tokenDescription='nss-{}' flags=''] ", i + 3,
                           directory.string(), i);
   }
-  ::setenv("FUGO_FAULT_REAL_MODULE", "libsoftokn3.so", 1);
+  ::setenv("FUGO_FAULT_REAL_MODULE", kNssSoftoken, 1);
   ::setenv("FUGO_FAULT_LIBRARY_PARAMETERS",
            fmt::format("configDir='' certPrefix='' keyPrefix='' secmod='' "
                        "flags=readOnly,noCertDB,noModDB,forceOpen,optimizeSpace tokens=<{}>",
@@ -94,6 +92,28 @@ std::filesystem::path use_module(Device device) {
                .c_str(),
            1);
   return path;
+}
+
+// softhsm_token and nss_token are what a token is called, whether it is there or not.
+ScratchToken softhsm_token(const std::string& label, TokenRole role) {
+  ScratchToken token;
+  token.so_pin_file = shared_directory() / (label + ".so-pin");
+  // The same from the beginning: a library that others have initialised is not ours to finalize.
+  token.settings.module = abilities().blocks ? kSoftHsm : use_module(Device::kWithoutEcb);
+  token.settings.uri = "pkcs11:token=" + label;
+  token.settings.pin_file = shared_directory() / (label + ".pin");
+  token.settings.softhsm_conf = shared_conf();
+  token.settings.role = role;
+  return token;
+}
+
+ScratchToken made_softhsm_token(const std::string& label, TokenRole role) {
+  auto token = softhsm_token(label, role);
+  must(make_pin_file(token.so_pin_file));
+  must(make_pin_file(token.settings.pin_file));
+  must(initialise_token(token.settings.module, shared_conf(), label, token.so_pin_file,
+                        token.settings.pin_file));
+  return token;
 }
 
 // NSS has its user PIN set by a security officer without a PIN, once. It calls a token initialised
@@ -120,30 +140,128 @@ Status initialise_nss(const TokenSettings& settings, const std::string& label) {
   return fail(ErrorCode::kHsm, "NSS has no token of that name", label);
 }
 
-TokenSet make_tokens() {
-  TokenSet set;
-  std::vector<CeremonyTarget> targets;
+ScratchToken nss_token(int number, const std::string& label, TokenRole role) {
+  if (number > kNssTokens) std::abort();
+  ScratchToken token;
+  token.so_pin_file = shared_directory() / (label + ".so-pin");
+  token.settings.module = use_module(Device::kNss);
+  token.settings.uri = fmt::format("pkcs11:token=nss-{}", number);
+  token.settings.pin_file = shared_directory() / (label + ".pin");
+  token.settings.role = role;
+  token.settings.allowed_mechanisms = abilities().keeps_allowed_mechanisms;
+  return token;
+}
+
+ScratchToken made_nss_token(int number, const std::string& label, TokenRole role) {
+  auto token = nss_token(number, label, role);
+  must(make_pin_file(token.so_pin_file));
+  must(make_pin_file(token.settings.pin_file));
+  must(initialise_nss(token.settings, fmt::format("nss-{}", number)));
+  return token;
+}
+
+// The tokens of the shared set; of NSS they are the first ones.
+struct Member {
+  const char* label;
+  TokenRole role;
+  TokenSettings TokenSet::*settings;
+};
+constexpr Member kMembers[] = {{"fugo-issuing", TokenRole::kIssuing, &TokenSet::issuing},
+                               {"fugo-linking", TokenRole::kLinking, &TokenSet::linking},
+                               {"fugo-standby", TokenRole::kStandby, &TokenSet::standby}};
+constexpr int kMembersCount = std::size(kMembers);
+
+ScratchToken member(const Member& one, bool make) {
   if (device() == Device::kNss) {
-    const auto source = make_softhsm_token("fugo-source", TokenRole::kStandby);
+    const int number = static_cast<int>(&one - kMembers) + 1;
+    return make ? made_nss_token(number, one.label, one.role)
+                : nss_token(number, one.label, one.role);
+  }
+  return make ? made_softhsm_token(one.label, one.role) : softhsm_token(one.label, one.role);
+}
+
+// empty_set has everything but the ceremony's result.
+TokenSet empty_set() {
+  TokenSet set;
+  set.names = all_key_names();
+  set.recovery_public_key = shared_directory() / "recovery/recovery-public.pem";
+  set.recovery_private_key = shared_directory() / "recovery/recovery-private.pem";
+  set.recovery_package = shared_directory() / "recovery.json";
+  return set;
+}
+constexpr const char* kDataKeyFile = "wrapped-data-key";
+
+TokenSet make_tokens() {
+  auto set = empty_set();
+  std::vector<CeremonyTarget> targets;
+  if (!abilities().security_officer) {
+    const auto source = made_softhsm_token("fugo-source", TokenRole::kStandby);
     targets.push_back({source.settings, source.so_pin_file});
   }
-  for (const auto& [label, role, settings] :
-       {std::tuple{"fugo-issuing", TokenRole::kIssuing, &TokenSet::issuing},
-        std::tuple{"fugo-linking", TokenRole::kLinking, &TokenSet::linking},
-        std::tuple{"fugo-standby", TokenRole::kStandby, &TokenSet::standby}}) {
-    auto token = make_scratch_token(label, role);
-    set.*settings = token.settings;
+  for (const Member& one : kMembers) {
+    const auto token = member(one, true);
+    set.*one.settings = token.settings;
     targets.push_back({token.settings, token.so_pin_file});
   }
-  set.names = all_key_names();
-  // NSS unwraps no private EC key without an attribute of its own, CKA_NSS_DB.
-  if (device() == Device::kNss) set.names.pop_back();
-  const auto recovery = must(make_recovery_key_pair(shared_directory() / "recovery"));
-  set.recovery_public_key = recovery.public_key;
-  set.recovery_private_key = recovery.private_key;
-  set.recovery_package = shared_directory() / "recovery.json";
+  must(make_recovery_key_pair(shared_directory() / "recovery"));
   set.ceremony =
       must(run_ceremony(targets, set.names, set.recovery_public_key, set.recovery_package));
+  must(write_durably(shared_directory() / kDataKeyFile, set.ceremony.wrapped_data_key, 0600));
+  return set;
+}
+
+// made_before is the set as its files say, which were copied to shared_directory().
+TokenSet made_before() {
+  auto set = empty_set();
+  for (const Member& one : kMembers) set.*one.settings = member(one, false).settings;
+  const auto package = must(read_recovery_package(set.recovery_package));
+  for (const RecoveryEntry& entry : package.keys) {
+    set.ceremony.keys.push_back({entry.name, entry.fingerprint});
+    if (entry.name.purpose == KeyPurpose::kJournal)
+      set.ceremony.journal_public_key = entry.public_point;
+  }
+  const auto data_key = must(read_small(shared_directory() / kDataKeyFile, 1000));
+  set.ceremony.wrapped_data_key = {data_key.begin(), data_key.end()};
+  return set;
+}
+
+void copy_all(const std::filesystem::path& from, const std::filesystem::path& to) {
+  namespace fs = std::filesystem;
+  for (const auto& entry : fs::directory_iterator(from)) {
+    const auto name = entry.path().filename();
+    // The module is called by its path, and the configuration has one inside.
+    if (name.extension() == ".so" || name.extension() == ".conf") continue;
+    fs::copy(entry.path(), to / name,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  }
+}
+
+// Test programs of one run keep a set for one another: a ceremony makes RSA keys, which takes
+// seconds.
+TokenSet tokens_of_this_run() {
+  const char* const folder = std::getenv("FUGO_TEST_SITES");
+  if (folder == nullptr) return make_tokens();
+  const char* const name = std::getenv("FUGO_TEST_DEVICE");
+  const auto kept = std::filesystem::path(folder) / fmt::format("tokens-{}", name ? name : "");
+  const int lock = ::open((kept.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0 || ::flock(lock, LOCK_EX) != 0) std::abort();
+  TokenSet set;
+  if (std::filesystem::exists(kept)) {
+    (void)shared_conf();  // makes the directory of tokens
+    copy_all(kept, shared_directory());
+    finalize_all();  // a library that is in use does not look for new tokens
+    set = made_before();
+  } else {
+    set = make_tokens();
+    if (scratch_tokens() == 0) {  // else there are others among them
+      finalize_all();
+      const auto part = kept.string() + ".new";
+      std::filesystem::create_directory(part);
+      copy_all(shared_directory(), part);
+      std::filesystem::rename(part, kept);
+    }
+  }
+  ::close(lock);
   return set;
 }
 
@@ -168,6 +286,34 @@ Device device() {
   std::abort();
 }
 
+const Abilities& abilities() {
+  static const Abilities of_devices[] = {
+      {},
+      {.blocks = false, .fast_signing = false},
+      {.security_officer = false,
+       .keeps_allowed_mechanisms = false,
+       .keeps_unwrap_template = false,
+       .keeps_copies = false,
+       .keeps_unextractable = false,
+       .keeps_uses = false,
+       .keeps_doubles = false,
+       .keeps_open_secrets = false,
+       .tells_local = false,
+       .fast_signing = false,
+       .fast_start = false,
+       .in_files = false},
+  };
+  return of_devices[static_cast<std::size_t>(device())];
+}
+
+KeyUses uses_here(KeyAlgorithm algorithm, const KeyUses& uses) {
+  return abilities().blocks ? uses : by_cmac(algorithm, uses);
+}
+
+KeyUses uses_here(const KeyName& name, TokenRole role) {
+  return uses_here(name.algorithm, placement_of(name, role).uses);
+}
+
 const std::filesystem::path& shared_directory() {
   if (!directory()) directory() = std::make_unique<ScratchDirectory>();
   return directory()->path();
@@ -183,23 +329,15 @@ const std::filesystem::path& shared_conf() {
 }
 
 ScratchToken make_scratch_token(const std::string& label, TokenRole role) {
-  if (device() == Device::kNss) {
-    static int used = 0;
-    if (++used > kNssTokens) std::abort();
-    ScratchToken token;
-    token.settings.module = use_module(Device::kNss);
-    const std::string name = fmt::format("nss-{}", used);
-    token.settings.uri = "pkcs11:token=" + name;
-    token.settings.pin_file = shared_directory() / (label + ".pin");
-    token.settings.role = role;
-    token.settings.allowed_mechanisms = false;
-    must(make_pin_file(token.settings.pin_file));
-    must(initialise_nss(token.settings, name));
-    return token;
-  }
-  auto token = make_softhsm_token(label, role);
-  if (device() == Device::kWithoutEcb) token.settings.module = use_module(Device::kWithoutEcb);
-  return token;
+  const int number = ++scratch_tokens();
+  if (device() == Device::kNss) return made_nss_token(kMembersCount + number, label, role);
+  return made_softhsm_token(label, role);
+}
+
+ScratchToken make_source_token(const std::string& label, TokenRole role) {
+  if (abilities().security_officer) return make_scratch_token(label, role);
+  ++scratch_tokens();
+  return made_softhsm_token(label, role);
 }
 
 std::vector<KeyName> all_key_names() {
@@ -225,7 +363,7 @@ Block TokenSet::fingerprint(const KeyName& name) const {
 }
 
 const TokenSet& shared_tokens() {
-  static const TokenSet set = make_tokens();
+  static const TokenSet set = tokens_of_this_run();
   return set;
 }
 

@@ -25,6 +25,10 @@ std::vector<ExpectedKey> expected_keys() {
   return out;
 }
 
+std::string label_of(const TokenSettings& settings) {
+  return settings.uri.substr(settings.uri.find('=') + 1);
+}
+
 class TokenOfEachRole : public ::testing::TestWithParam<TokenRole> {};
 INSTANTIATE_TEST_SUITE_P(Roles, TokenOfEachRole,
                          ::testing::Values(TokenRole::kIssuing, TokenRole::kLinking,
@@ -48,16 +52,45 @@ TEST_P(TokenOfEachRole, UnwrapsTheSameDataKey) {
   EXPECT_FALSE(equal_in_constant_time(one->bytes(), SecretBytes<32>().bytes()));
 }
 
+// number is the block of item i.
+Block number(std::size_t i) {
+  Block block;
+  store_be<std::uint64_t>(block.bytes.data() + 8, i);
+  return block;
+}
+
+// macs is CMAC of the messages number(i) || 0, by a key without blocks.
+std::vector<Block> macs(Token& token, const Key& key, std::size_t count) {
+  std::vector<Block> out(count);
+  const auto done = token.mac(
+      key, count,
+      [](std::size_t first, std::span<Message> to) {
+        for (std::size_t i = 0; i < to.size(); ++i) to[i] = {number(first + i), Block{}};
+      },
+      [&](std::size_t first, std::span<const Block> from) {
+        std::copy(from.begin(), from.end(), out.begin() + static_cast<std::ptrdiff_t>(first));
+      });
+  EXPECT_TRUE(done) << done.error().message();
+  return out;
+}
+
+// Where a token has no blocks: both directions are refused, and the messages' CMAC is the same.
+void expect_no_blocks(Token& issuing, Token& linking) {
+  const auto nothing = [](std::size_t, auto) {};
+  const Key key = find_shared(issuing, kXtsData);
+  EXPECT_FALSE(key.blocks);
+  EXPECT_EQ(issuing.encrypt(key, 1, nothing, nothing).error().code, ErrorCode::kRefused);
+  const Key other = find_shared(linking, kXtsData);
+  EXPECT_EQ(linking.decrypt(other, 1, nothing, nothing).error().code, ErrorCode::kRefused);
+  EXPECT_TRUE(macs(issuing, key, 3000) == macs(linking, other, 3000));
+}
+
 TEST(Token, EncryptsInOneTokenAndDecryptsInAnother) {
   const auto issuing = open_shared(TokenRole::kIssuing);
   const auto linking = open_shared(TokenRole::kLinking);
+  if (!abilities().blocks) return expect_no_blocks(*issuing, *linking);
   constexpr std::size_t kCount = 100'003;
   std::vector<Block> symbols(kCount), back(kCount);
-  const auto number = [](std::size_t i) {
-    Block block;
-    store_be<std::uint64_t>(block.bytes.data() + 8, i);
-    return block;
-  };
   const auto encrypted = issuing->encrypt(
       find_shared(*issuing, kXtsData), kCount,
       [&](std::size_t first, std::span<Block> to) {
@@ -98,6 +131,7 @@ TEST(Token, JournalKeySignsSoThatThePublicPointVerifies) {
 TEST(Token, EightCallersAtOnceGetTheSameAnswers) {
   constexpr std::size_t kCount = 30'000;
   const auto evaluate = [](Token& token, const Key& key) {
+    if (!key.blocks) return macs(token, key, kCount / 10);
     std::vector<Block> out(kCount);
     const auto done = token.encrypt(
         key, kCount,
@@ -118,7 +152,7 @@ TEST(Token, EightCallersAtOnceGetTheSameAnswers) {
   settings.threads = 1;
   const auto smallest = *Token::open(settings);
   const auto right = evaluate(*smallest, find_shared(*smallest, kLinkageKey));
-  EXPECT_GE(smallest->calls(), kCount);
+  EXPECT_GE(smallest->calls(), right.size());
   const auto token = open_shared(TokenRole::kIssuing);
   const Key key = find_shared(*token, kLinkageKey);
   std::vector<std::thread> callers;
@@ -142,7 +176,7 @@ TEST(Token, SaysWhatIsWrongWhenItCannotBeOpened) {
   settings = good;
   settings.uri = "pkcs11:token=fugo-nobody";
   EXPECT_EQ(error_of(settings).code, ErrorCode::kHsm);
-  EXPECT_NE(error_of(settings).hint.find("fugo-issuing"), std::string::npos);
+  EXPECT_NE(error_of(settings).hint.find(label_of(good)), std::string::npos);
   settings.uri = "pkcs11:";
   EXPECT_EQ(error_of(settings).code, ErrorCode::kUsage);
   settings.uri = "fugo-issuing";
@@ -159,7 +193,9 @@ TEST(Token, SaysWhatIsWrongWhenItCannotBeOpened) {
 // sees no token, and must not give up at once.
 TEST(Token, ATokenThatIsAwayForAMomentIsOpened) {
   const auto settings = shared_tokens().issuing;
-  const auto tokens = shared_directory() / "tokens", hidden = shared_directory() / "hidden";
+  // NSS looks at its own when the library is initialised, and holds them open from then on.
+  const auto tokens = shared_directory() / (abilities().in_files ? "tokens" : label_of(settings));
+  const auto hidden = shared_directory() / "hidden";
   std::filesystem::rename(tokens, hidden);
   std::filesystem::create_directory(tokens);
   std::thread giver([&] {
@@ -187,7 +223,7 @@ TEST(Token, RandomIsRandomAndTheDescriptionNamesTheToken) {
   Block one, two;
   ASSERT_TRUE(token->random(one.bytes) && token->random(two.bytes));
   EXPECT_NE(one, two);
-  EXPECT_NE(token->description().find("fugo-issuing"), std::string::npos);
+  EXPECT_NE(token->description().find(label_of(shared_tokens().issuing)), std::string::npos);
 }
 
 TEST(Token, HealthCountsCallsErrorsAndTheirDuration) {

@@ -39,10 +39,14 @@ const std::vector<hsm::CeremonyKey>& more_keys() {
             KeyPurpose::kAgencyXtsTweak, KeyPurpose::kRecord})
         names.push_back({purpose, hsm::KeyAlgorithm::kAes256, version});
     const auto so_pin = hsm::testing::shared_directory() / "fugo-issuing.so-pin";
-    return must(hsm::run_ceremony(
-                    {{tokens.issuing, so_pin}, {tokens.linking, {}}, {tokens.standby, {}}}, names,
-                    tokens.recovery_public_key,
-                    hsm::testing::shared_directory() / "more-recovery.json"))
+    std::vector<hsm::CeremonyTarget> targets = {
+        {tokens.issuing, so_pin}, {tokens.linking, {}}, {tokens.standby, {}}};
+    if (!hsm::testing::abilities().security_officer) {
+      const auto source = hsm::testing::make_source_token("more-source", hsm::TokenRole::kStandby);
+      targets.insert(targets.begin(), {source.settings, source.so_pin_file});
+    }
+    return must(hsm::run_ceremony(targets, names, tokens.recovery_public_key,
+                                  hsm::testing::shared_directory() / "more-recovery.json"))
         .keys;
   }();
   return keys;

@@ -71,6 +71,35 @@ void* Device::initial_arguments(void* given) {
   return &arguments_;
 }
 
+bool Device::unwraps_ec(const CK_ATTRIBUTE* given, CK_ULONG count) const {
+  return !parameters_.empty() && std::any_of(given, given + count, [](const CK_ATTRIBUTE& one) {
+    return one.type == CKA_KEY_TYPE && one.ulValueLen == sizeof(CK_KEY_TYPE) &&
+           *static_cast<const CK_KEY_TYPE*>(one.pValue) == CKK_EC;
+  });
+}
+
+CK_RV Device::unwrap_ec(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE by,
+                        CK_BYTE* blob, CK_ULONG size, const CK_ATTRIBUTE* given, CK_ULONG count,
+                        CK_OBJECT_HANDLE* made) const {
+  static constexpr CK_ATTRIBUTE_TYPE kNssDb = 0xD5A0DB00;  // of pkcs11n.h
+  static CK_BYTE any = 0;
+  static CK_BBOOL no = CK_FALSE, yes = CK_TRUE;
+  std::vector<CK_ATTRIBUTE> first(given, given + count), flags;
+  for (CK_ATTRIBUTE& one : first) {
+    if (one.ulValueLen == sizeof(CK_BBOOL)) flags.push_back(one);
+    if (one.type == CKA_TOKEN) one.pValue = &no;
+    if (one.type == CKA_MODIFIABLE) one.pValue = &yes;
+  }
+  first.push_back({kNssDb, &any, sizeof(any)});
+  CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+  const CK_RV unwrapped =
+      real_->C_UnwrapKey(session, mechanism, by, blob, size, first.data(), first.size(), &object);
+  if (unwrapped != CKR_OK) return unwrapped;
+  const CK_RV copied = real_->C_CopyObject(session, object, flags.data(), flags.size(), made);
+  const CK_RV destroyed = real_->C_DestroyObject(session, object);
+  return copied != CKR_OK ? copied : destroyed;
+}
+
 void Device::reload() {
   if (script_file_.empty()) return;
   struct stat now {};

@@ -43,6 +43,15 @@ class Device {
   [[nodiscard]] bool without_ecb() const { return without_ecb_; }
   // initial_arguments adds the library's parameters to those of C_Initialize, where it has any.
   [[nodiscard]] void* initial_arguments(void* given);
+  // unwraps_ec tells whether C_UnwrapKey with this template needs unwrap_ec(): a private EC key
+  // into the token of NSS, which has conditions of its own.
+  [[nodiscard]] bool unwraps_ec(const CK_ATTRIBUTE* given, CK_ULONG count) const;
+  // unwrap_ec unwraps it with NSS's own attribute CKA_NSS_DB, without which NSS refuses, and copies
+  // it with the attributes of `given`, since NSS lets what it unwraps derive, whatever was said.
+  [[nodiscard]] CK_RV unwrap_ec(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism,
+                                CK_OBJECT_HANDLE by, CK_BYTE* blob, CK_ULONG size,
+                                const CK_ATTRIBUTE* given, CK_ULONG count,
+                                CK_OBJECT_HANDLE* made) const;
 
   // plan reads the script if it has changed, and tells what is to happen to a call.
   struct Plan {

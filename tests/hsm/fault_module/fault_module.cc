@@ -194,7 +194,7 @@ struct Forward<F, Member, CK_RV (*)(A...)> {
                                       output.begin() + (output.data != nullptr ? capacity : 0));
     if constexpr (F == CkFunction::C_Initialize)
       std::get<0>(a) = device.initial_arguments(std::get<0>(a));
-    const CK_RV rv = std::apply(device.real()->*Member, a);
+    const CK_RV rv = call_real(device, a);
     if (rv == CKR_OK) {
       if constexpr (F == CkFunction::C_FindObjects) {
         if (effect.kind == EffectKind::kForeign || effect.kind == EffectKind::kTwo ||
@@ -211,6 +211,14 @@ struct Forward<F, Member, CK_RV (*)(A...)> {
           renumber(device, a, true);
     }
     return effect.kind == EffectKind::kLost ? effect.rv : rv;
+  }
+
+  template <typename Arguments>
+  static CK_RV call_real(const Device& device, const Arguments& a) {
+    if constexpr (F == CkFunction::C_UnwrapKey)
+      if (device.unwraps_ec(std::get<5>(a), std::get<6>(a)))
+        return std::apply([&](auto... all) { return device.unwrap_ec(all...); }, a);
+    return std::apply(device.real()->*Member, a);
   }
 
   // Without a session (C_Initialize) the handles are permuted when somebody has logged in.

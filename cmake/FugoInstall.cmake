@@ -1,4 +1,5 @@
-# What `cmake --install` puts where, in three components: library, development, daemon.
+# What `cmake --install` puts where, in four components: library, development,
+# daemon, agency.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -36,6 +37,13 @@ install(FILES ${FUGO_REFERENCE}/fugo.bash RENAME fugo
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT daemon)
 install(FILES ${PROJECT_SOURCE_DIR}/daemon/seeing/fugo-alerts.yml
   DESTINATION ${CMAKE_INSTALL_DATADIR}/fugo COMPONENT daemon)
+# An agency has them without the rest.
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/examples/agency/keep-symbols.sh
+                 ${PROJECT_SOURCE_DIR}/examples/agency/move-symbols.sh
+                 ${PROJECT_SOURCE_DIR}/examples/agency/open-answer.sh
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fugo/agency COMPONENT agency)
+install(FILES ${PROJECT_SOURCE_DIR}/examples/agency/answer.sh
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/fugo/agency COMPONENT agency)
 install(FILES ${PROJECT_SOURCE_DIR}/daemon/systemd/fugo.sysusers RENAME fugo.conf
   DESTINATION lib/sysusers.d COMPONENT daemon)
 # The unit names the program where it is installed, which only the installation knows.
@@ -52,7 +60,7 @@ install(CODE "
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_CONTACT "fugo <fugo@localhost>" CACHE STRING "Maintainer of the packages")
 set(CPACK_PACKAGE_VENDOR fugo)
-set(CPACK_COMPONENTS_ALL library development daemon)
+set(CPACK_COMPONENTS_ALL library development daemon agency)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_SET_DESTDIR ON) # the unit is given the path that it will have
 set(CPACK_INSTALL_PREFIX /usr)
@@ -74,9 +82,14 @@ set(CPACK_DEBIAN_DAEMON_PACKAGE_SUGGESTS "softhsm2, prometheus")
 set(CPACK_DEBIAN_DAEMON_PACKAGE_CONTROL_EXTRA
   ${PROJECT_SOURCE_DIR}/packaging/debian/postinst ${PROJECT_SOURCE_DIR}/packaging/debian/prerm
   ${PROJECT_SOURCE_DIR}/packaging/debian/postrm)
+set(CPACK_DEBIAN_AGENCY_PACKAGE_NAME fugo-agency)
+set(CPACK_DEBIAN_AGENCY_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_AGENCY_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_AGENCY_PACKAGE_DEPENDS openssl)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "linking in a process of its own, with an HSM (library)")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION
   "linking in a process of its own, with an HSM (headers and documentation)")
 set(CPACK_COMPONENT_DAEMON_DESCRIPTION
   "issues, keeps and links symbols of people, derived inside an HSM")
+set(CPACK_COMPONENT_AGENCY_DESCRIPTION "opens what a site answers an agency, and keeps its symbols")
 include(CPack)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Moves an agency's own data from old symbols to new ones, by the mapping file alone.
 #
-#   move-symbols.sh MAPPING DATA NEW [CERTIFICATE KEY]
+#   move-symbols.sh --agency CODE [--id ID] [--summary FILE] MAPPING DATA NEW [CERTIFICATE KEY]
 #
 # MAPPING is <agency_code>.csv of a regeneration, a change of codes or a merger: a head line, then
 # old_symbol,new_symbol. DATA is the agency's table as CSV: a line of column names, then rows whose
@@ -10,12 +10,12 @@
 # NEW.left as they are (exit 3): a symbol that was moved already, or one that the mapping does not
 # know. Needs nothing but POSIX tools, and disk instead of memory, whatever the size. An encrypted
 # MAPPING (.csv.p7m) is opened with the agency's CERTIFICATE and KEY, see open-answer.sh beside this.
-set -eu
-export LC_ALL=C
+# A file for another agency, or one that is not as the options say (answer.sh beside this), is refused.
+. "$(dirname "$0")/answer.sh"
 
-fail() { echo "move-symbols: $1" >&2; exit "${2:-1}"; }
-
-[ $# = 3 ] || [ $# = 5 ] || fail "usage: move-symbols.sh MAPPING DATA NEW [CERTIFICATE KEY]" 2
+take_options "$@"
+shift "$taken"
+[ $# = 3 ] || [ $# = 5 ] || fail "usage: $name.sh $options MAPPING DATA NEW [CERTIFICATE KEY]" 2
 mapping=$1 data=$2 new=$3
 [ -r "$mapping" ] || fail "$mapping cannot be read"
 [ -r "$data" ] || fail "$data cannot be read"
@@ -28,24 +28,17 @@ trap 'exit 1' HUP INT TERM
 umask 077
 
 if [ $# = 5 ]; then
-  "$(dirname "$0")/open-answer.sh" "$mapping" "$4" "$5" "$work/mapping"
-  mapping=$work/mapping
+  "$(dirname "$0")/open-answer.sh" --agency "$agency" ${id:+--id "$id"} \
+    ${summary:+--summary "$summary"} "$mapping" "$4" "$5" "$work/mapping"
+else
+  cp "$mapping" "$work/mapping"
 fi
 
-# The head line says how many pairs there are: a truncated file is not used.
-head=$(sed -n 1p "$mapping")
-case $head in
-'#fugo-mapping,'* | '#fugo-response,'*) ;;
-*) fail "$mapping: the first line is not that of a mapping" ;;
-esac
-[ "$(sed -n 2p "$mapping")" = old_symbol,new_symbol ] || fail "$mapping:2: not old_symbol,new_symbol"
-told=${head##*records=}
-told=${told%%,*}
-there=$(($(wc -l <"$mapping") - 2))
-[ "$told" = "$there" ] || fail "$mapping: $there pairs, and the first line says $told: truncated?"
+check_clear "$work/mapping" "$mapping"
+[ "$(sed -n 2p "$work/mapping")" = old_symbol,new_symbol ] || fail "$mapping:2: not old_symbol,new_symbol"
 
 # The mapping comes sorted by old symbol; sorting it again costs little and trusts nobody.
-tail -n +3 "$mapping" | sort -t, -k1,1 >"$work/pairs"
+tail -n +3 "$work/mapping" | sort -t, -k1,1 >"$work/pairs"
 tail -n +2 "$data" | sort -t, -k1,1 >"$work/rows"
 join -t, -v 2 "$work/pairs" "$work/rows" >"$work/left"
 {

@@ -37,7 +37,7 @@ class Debian : public testing::Test {
   inline static std::vector<std::filesystem::path>* packages_ = nullptr;
 };
 
-TEST_F(Debian, ThreePackages) { EXPECT_EQ(packages_->size(), 3U); }
+TEST_F(Debian, FourPackages) { EXPECT_EQ(packages_->size(), 4U); }
 
 TEST_F(Debian, Library) {
   EXPECT_THAT(field("libfugo0", "Depends"), HasSubstr("libc6"));
@@ -74,6 +74,23 @@ TEST_F(Debian, Daemon) {
   const auto unit = shell("dpkg-deb --fsys-tarfile " + file("fugo") +
                           " | tar -xO ./usr/lib/systemd/system/fugod.service");
   EXPECT_THAT(unit.out, HasSubstr("ExecStart=/usr/bin/fugod --config /etc/fugo/fugo.toml"));
+}
+
+// An agency has nothing of a site: the programs are text, and need no library of fugo's.
+TEST_F(Debian, Agency) {
+  EXPECT_EQ(field("fugo-agency", "Depends"), "openssl\n");
+  EXPECT_EQ(field("fugo-agency", "Architecture"), "all\n");
+  const auto all = files("fugo-agency");
+  EXPECT_THAT(all, HasSubstr("/usr/share/fugo/agency/answer.sh"));
+  EXPECT_THAT(all, Not(HasSubstr("/usr/bin/")));
+  // They run where the package puts them.
+  const auto root = directory_->path() / "agency";
+  ASSERT_EQ(shell("dpkg-deb -x " + file("fugo-agency") + " " + root.string()).exit_code, 0);
+  for (const char* program : {"keep-symbols", "move-symbols", "open-answer"}) {
+    const auto run = shell((root / "usr/share/fugo/agency").string() + "/" + program + ".sh");
+    EXPECT_EQ(run.exit_code, 2) << program << run.err;
+    EXPECT_THAT(run.err, HasSubstr(std::string(program) + ": --agency CODE"));
+  }
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST(Document, ItsCommandsWork) {
   ASSERT_EQ(table.size(), answers.size() + 1);
   for (std::size_t i = 1; i < table.size(); ++i)
     EXPECT_EQ(answers.at(table[i].at(0)).symbol, table[i].at(1));
-  const auto again = run_script(agency, "keep-symbols.sh answer.csv symbols.csv\n");
+  const auto again = run_script(agency, "keep-symbols.sh --agency 131016 answer.csv symbols.csv\n");
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(split_lines(read_file(agency / "symbols.csv")), table);
 }
@@ -66,26 +66,76 @@ TEST(Agency, TakesNothingThatWasChangedOrIsForSomebodyElse) {
     std::string changed = bytes;
     changed[changed.size() - back] = static_cast<char>(changed[changed.size() - back] ^ 1);
     write_file(at / "changed.p7m", changed);
-    const auto opened = run_script(at, "open-answer.sh changed.p7m agency.pem agency.key clear\n");
+    const auto opened =
+        run_script(at, "open-answer.sh --agency 131016 changed.p7m agency.pem agency.key clear\n");
     EXPECT_NE(opened.exit_code, 0);
     EXPECT_FALSE(fs::exists(at / "clear"));
   }
-  const auto other =
-      run_script(at, "open-answer.sh out/J1/131016.csv.p7m jlis.pem jlis.key clear\n");
+  const auto other = run_script(
+      at, "open-answer.sh --agency 131016 out/J1/131016.csv.p7m jlis.pem jlis.key clear\n");
   EXPECT_NE(other.exit_code, 0);
   // Another symbol for a number that the table has.
-  ASSERT_EQ(run_script(at, "keep-symbols.sh out/J1/131016.csv.p7m t.csv agency.pem agency.key\n")
-                .exit_code,
-            0);
+  ASSERT_EQ(
+      run_script(
+          at, "keep-symbols.sh --agency 131016 out/J1/131016.csv.p7m t.csv agency.pem agency.key\n")
+          .exit_code,
+      0);
   std::string table = read_file(at / "t.csv");
   const std::size_t symbol = table.rfind(",1\n") - 5;
   table[symbol] = table[symbol] == '0' ? '1' : '0';
   write_file(at / "t.csv", table);
-  const auto twice =
-      run_script(at, "keep-symbols.sh out/J1/131016.csv.p7m t.csv agency.pem agency.key\n");
+  const auto twice = run_script(
+      at, "keep-symbols.sh --agency 131016 out/J1/131016.csv.p7m t.csv agency.pem agency.key\n");
   EXPECT_EQ(twice.exit_code, 1);
   EXPECT_THAT(twice.err, HasSubstr("another symbol"));
   EXPECT_EQ(read_file(at / "t.csv"), table);
+}
+
+// Whoever has the agency's certificate can encrypt to it: that the site made a file is said by its
+// summary alone.
+TEST(Agency, TakesNothingOfAnotherAgencyOrRequestOrThatTheSummaryDoesNotName) {
+  const ExchangeSite with;
+  with.make_identity("agency");
+  const auto at = with.scratch();
+  for (const char* agency : {"131016", "472018"})
+    ASSERT_EQ(
+        with.site().run({"agency", "certificate", agency, (at / "agency.pem").string()}).exit_code,
+        0);
+  write_file(at / "J1.csv", request_text("J1", trial_rows(0, 30, {"131016", "472018"})));
+  ASSERT_EQ(with.issue(at / "J1.csv").exit_code, 0);
+  const std::string keys = " agency.pem agency.key ";
+  const auto refused = [&](const std::string& command, const std::string& why) {
+    const auto done = run_script(at, command + "\n");
+    EXPECT_EQ(done.exit_code, 1) << command;
+    EXPECT_THAT(done.err, HasSubstr(why)) << command;
+    for (const char* made : {"clear", "t.csv", "new.csv"})
+      EXPECT_FALSE(fs::exists(at / made)) << command;
+  };
+  const std::string open = "open-answer.sh --agency 131016 ", mine = "out/J1/131016.csv.p7m";
+  const std::string summary = "--summary out/J1/summary.json ";
+  refused(open + "out/J1/472018.csv.p7m" + keys + "clear", "is not for agency 131016");
+  refused(open + "--id J2 " + mine + keys + "clear", "is not of J2");
+  refused(open + summary + "out/J1/472018.csv.p7m" + keys + "clear", "is not the file that");
+  ASSERT_EQ(run_script(at, open + summary + "--id J1 " + mine + keys + "right.csv\n").exit_code, 0);
+  // Somebody else's symbols under the agency's own head, encrypted to the agency.
+  ASSERT_EQ(run_script(at,
+                       "sed 's/,1,new/,2,new/' right.csv >forged.csv\n"
+                       "openssl cms -encrypt -binary -aes-256-gcm -recip agency.pem "
+                       "-outform DER -in forged.csv -out forged.p7m\n")
+                .exit_code,
+            0);
+  ASSERT_EQ(run_script(at, open + "forged.p7m" + keys + "taken\n").exit_code, 0);
+  const std::string keep = "keep-symbols.sh --agency 131016 ";
+  refused(open + summary + "forged.p7m" + keys + "clear", "is not the file that");
+  refused(keep + summary + "forged.p7m t.csv" + keys, "is not the file that");
+  refused(keep + summary + "forged.csv t.csv", "is not the file that");
+  refused("keep-symbols.sh --agency 472018 right.csv t.csv", "is not for agency 472018");
+  write_file(at / "data.csv", "symbol,number\n");
+  refused("move-symbols.sh --agency 472018 right.csv data.csv new.csv", "is not for agency 472018");
+  refused("move-symbols.sh --agency 131016 " + summary + "forged.csv data.csv new.csv",
+          "is not the file that");
+  EXPECT_EQ(run_script(at, keep + summary + "right.csv t.csv\n").exit_code, 0);
+  EXPECT_EQ(run_script(at, "keep-symbols.sh right.csv t.csv\n").exit_code, 2);
 }
 
 TEST(Agency, MovesItsTableByAnEncryptedMapping) {
@@ -97,10 +147,11 @@ TEST(Agency, MovesItsTableByAnEncryptedMapping) {
       0);
   write_file(at / "J1.csv", request_text("J1", trial_rows(0, 30, {"131016"})));
   ASSERT_EQ(with.issue(at / "J1.csv").exit_code, 0);
-  ASSERT_EQ(run_script(at,
-                       "open-answer.sh out/J1/131016.csv.p7m agency.pem agency.key a.csv\n"
-                       "{ echo symbol,number; tail -n +3 a.csv | "
-                       "awk -F, '{print $2 \",\" $1}'; } >data.csv\n")
+  ASSERT_EQ(run_script(
+                at,
+                "open-answer.sh --agency 131016 out/J1/131016.csv.p7m agency.pem agency.key a.csv\n"
+                "{ echo symbol,number; tail -n +3 a.csv | "
+                "awk -F, '{print $2 \",\" $1}'; } >data.csv\n")
                 .exit_code,
             0);
   const auto planned =
@@ -109,7 +160,8 @@ TEST(Agency, MovesItsTableByAnEncryptedMapping) {
   const std::string id = planned.json()["run"];
   ASSERT_EQ(with.site().run({"regenerate", "run", id, "--out", (at / "maps").string()}).exit_code,
             0);
-  const auto moved = run_script(at, "move-symbols.sh maps/" + id +
+  const auto moved = run_script(at, "move-symbols.sh --agency 131016 --id " + id +
+                                        " --summary maps/" + id + "/summary.json maps/" + id +
                                         "/131016.csv.p7m data.csv new.csv agency.pem agency.key\n");
   EXPECT_EQ(moved.exit_code, 0) << moved.err;
   EXPECT_EQ(split_lines(read_file(at / "new.csv")).size(),

@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "daemon/link_usage.h"
+#include "keystore/standby.h"
+#include "keystore/writer_lock.h"
 #include "tests/daemon/second_site/two_sites.h"
 
 namespace fugo::test {
@@ -192,6 +194,53 @@ TEST(Transport, WhatIsLongerThanItWasSignedIsNotTakenAndAPipeNotWaitedFor) {
   }
   EXPECT_EQ(sites.follow().exit_code, 0);
   EXPECT_EQ(sites.digest_second(), sites.digest_first());
+}
+
+// One process sends at a time, and nothing is handed over while somebody writes.
+TEST(Transport, SendingWaitsForNobodyAndGoesBesideNobody) {
+  const TwoSites sites;
+  const auto ledger = sites.first().directory() / "ledger";
+  {
+    const auto lock = keystore::take_ship_lock(ledger);
+    ASSERT_TRUE(lock);
+    const auto busy = sites.ship();
+    EXPECT_EQ(busy.exit_code, 1);
+    EXPECT_THAT(busy.err, HasSubstr("another process sends"));
+  }
+  const auto lock = keystore::take_writer_lock(ledger);
+  ASSERT_TRUE(lock);
+  const auto busy = sites.ship({"--final"});
+  EXPECT_EQ(busy.exit_code, 1);
+  EXPECT_THAT(busy.err, HasSubstr("open for writing"));
+  EXPECT_FALSE(fs::exists(ledger / "standby.json"));
+  EXPECT_EQ(sites.ship().exit_code, 0);
+}
+
+// What is remembered of shipments is lost: numbers go on, and the next is whole.
+TEST(Transport, NumbersGoOnWithoutTheMemoryOfThem) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  fs::remove_all(sites.first().directory() / "ledger/shipments");
+  const auto sent = sites.ship();
+  ASSERT_EQ(sent.exit_code, 0) << sent.err;
+  EXPECT_EQ(sent.json()["number"], 2);
+  EXPECT_EQ(sites.follow().json()["standby"]["shipment"], 2);
+}
+
+// A copy of the journal that cannot be kept would leave the site fenced and nothing sent.
+TEST(Transport, AHandOverIsNotBegunWithoutTheCopiesOfTheJournal) {
+  const TwoSites sites;
+  const auto copies = sites.scratch() / "copies";
+  fs::create_directory(copies);
+  sites.first().set_config("[ledger]",
+                           "[journal]\ncopies = [\"" + copies.string() + "\"]\n\n[ledger]");
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  fs::rename(copies, sites.scratch() / "away");
+  EXPECT_EQ(sites.ship({"--final"}).exit_code, 1);
+  EXPECT_FALSE(fs::exists(sites.first().directory() / "ledger/standby.json"));
+  fs::rename(sites.scratch() / "away", copies);
+  EXPECT_EQ(sites.ship({"--final"}).exit_code, 0);
 }
 
 TEST(Transport, AHandOverTakesTheUsesOfLinkingAlong) {

@@ -48,8 +48,7 @@ Result<std::uint64_t> next_entry(const keystore::Ledger& ledger, const fs::path&
   while (std::getline(in, line)) newest = std::move(line);
   FUGO_ASSIGN(const auto copied, parse_entry_line(newest, file.string()));
   FUGO_ASSIGN(const auto own, ledger.journal(last, 1));
-  if (copied.sequence == last && !own.empty() && own.front().sequence == last &&
-      own.front().hash == copied.hash)
+  if (!own.empty() && own.front().sequence == last && own.front().hash == copied.hash)
     return last + 1;
   return fail(ErrorCode::kDamaged,
               fmt::format("its entry {} is not in this ledger's journal", last), file.string(),

@@ -134,7 +134,8 @@ class CopyFile {
     CopyFile copy;
     copy.folder_ = folder;
     copy.path_ = folder / kLiveCopy;
-    FUGO_ASSIGN(copy.fd_, open_file(copy.path_, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
+    FUGO_ASSIGN(copy.fd_,
+                open_file(copy.path_, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600));
     struct stat info {};
     if (::fstat(copy.fd_.get(), &info) != 0)
       return fail_errno("cannot read", copy.path_.string(), errno);
@@ -336,7 +337,7 @@ Status catch_up_all(const keystore::Ledger& ledger, const std::vector<fs::path>&
 
 Result<std::uint64_t> live_copy_entries(const fs::path& folder) {
   const auto file = folder / kLiveCopy;
-  auto fd = open_file(file, O_RDONLY);
+  auto fd = open_file(file, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);  // a pipe would wait for a writer
   std::error_code ignored;
   if (!fd && fd.error().native == ENOENT && fs::is_directory(folder, ignored))
     return std::uint64_t{0};

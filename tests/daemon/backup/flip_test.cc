@@ -142,5 +142,51 @@ TEST_F(BackupFlip, EachByteOfWhatIsSigned) {
   EXPECT_TRUE(restores());
 }
 
+// What is well signed is compared with what is there all the same.
+TEST_F(BackupFlip, WhatWasSignedWronglyIsNotRestored) {
+  using Json = nlohmann::ordered_json;
+  const auto file = site_.backup() / daemon::kInventoryFile;
+  const auto sound = Json::parse(read_file(file));
+  const auto sign = [&](const Json& document) {
+    {
+      const auto open =
+          daemon::open_ledger(settings_, hsm::TokenRole::kIssuing, keystore::Access::kRead);
+      ASSERT_TRUE(open) << open.error().message();
+      const auto rows = open->ledger->key_rows();
+      ASSERT_TRUE(rows);
+      const auto key = daemon::signing_key(*rows);
+      ASSERT_TRUE(key);
+      ASSERT_TRUE(daemon::write_statement(*open->token, *key, document, file));
+    }
+    hsm::finalize_all();
+  };
+  for (const auto& [name, value] : {std::pair<const char*, Json>{"people", 1000},
+                                    {"issuances", 1000},
+                                    {"commits", 1000},
+                                    {"journal_entries", 1000},
+                                    {"journal_head", std::string(64, '0')},
+                                    {"digest", sound["digest_without_times"]},
+                                    {"digest_without_times", sound["digest"]},
+                                    {"environment", "production"},
+                                    {"ledger", std::string(32, '0')},
+                                    {"fugo_backup", 2}}) {
+    auto document = sound;
+    document[name] = value;
+    sign(document);
+    EXPECT_FALSE(restores()) << name;
+  }
+  auto document = sound;
+  document["files"].push_back(document["files"].back());
+  sign(document);
+  EXPECT_FALSE(restores()) << "one file twice";
+  document = sound;
+  document["files"].erase(0);
+  ASSERT_EQ(sound["files"][0]["name"], "data.mdb");
+  sign(document);
+  EXPECT_FALSE(restores()) << "without its rows";
+  sign(sound);
+  EXPECT_TRUE(restores());
+}
+
 }  // namespace
 }  // namespace fugo::test

@@ -90,34 +90,6 @@ TEST_F(InterruptedKeys, ACreationThatDiedIsTakenAwayByTheNext) {
   EXPECT_EQ(site_.run({"verify"}).exit_code, 0);
 }
 
-// In a ledger that was put back, what it takes for remains may have become whole since.
-TEST_F(InterruptedKeys, RemainsFromBeforeARestorationAreLeft) {
-  const std::vector<std::string> create = {"keys", "create", "--purpose", "record"};
-  const auto whole = run(create, 0);
-  ASSERT_EQ(whole.exit_code, 0) << whole.errors;
-  std::set<std::string> making;
-  const auto before = site_.objects("linking");
-  for (std::uint64_t at = whole.steps - 2; making.empty() && at > whole.steps / 2; at -= 2) {
-    (void)run(create, at);
-    making = labels("making");
-    if (site_.objects("linking") == before) making.clear();
-  }
-  ASSERT_FALSE(making.empty()) << "no kill left keys in a token and not in the registry";
-  const auto left = site_.objects("linking");
-  ASSERT_EQ(site_.run({"backup", (site_.scratch() / "backup").string()}).exit_code, 0);
-  const auto back = (site_.scratch() / "back").string();
-  ASSERT_EQ(site_.run({"restore", (site_.scratch() / "backup").string(), "--dir", back}).exit_code,
-            0);
-  const auto made = run_fugo(
-      {"--config", back + "/fugo.toml", "--json", "keys", "create", "--purpose", "record"});
-  ASSERT_EQ(made.exit_code, 0) << made.err;
-  EXPECT_EQ(site_.objects("linking"), left + kOfRecord) << "nothing was removed";
-  // The ledger that began them takes them away.
-  const auto again = site_.run({"keys", "create", "--purpose", "record", "--past-unknown"});
-  ASSERT_EQ(again.exit_code, 0) << again.err;
-  for (const auto& label : making) EXPECT_EQ(site_.state(label), "destroyed");
-}
-
 TEST_F(InterruptedKeys, ADestructionThatDiedIsEndedByTheNext) {
   site_.make_retired("record");
   const auto base = site_.objects("linking") - kOfRecord;

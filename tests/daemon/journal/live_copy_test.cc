@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -92,7 +93,14 @@ TEST_F(LiveCopy, AnActIsRefusedWhereACopyCannotBeKeptAndAFreezeIsNot) {
   refused();  // or a file is in its place,
   fs::remove(path("two"));
   fs::create_directories(path("two") + "/journal.jsonl");
-  refused();  // or a folder in the copy's.
+  refused();  // or a folder in the copy's,
+  fs::remove(path("two") + "/journal.jsonl");
+  ASSERT_EQ(::mkfifo((path("two") + "/journal.jsonl").c_str(), 0600), 0);
+  refused();  // or a pipe,
+  fs::remove(path("two") + "/journal.jsonl");
+  fs::create_symlink(path("elsewhere"), path("two") + "/journal.jsonl");
+  refused();  // or a way to another file.
+  EXPECT_FALSE(fs::exists(path("elsewhere")));
   EXPECT_EQ(site_.run({"journal", "verify"}).exit_code, 1);
   const auto frozen = site_.run({"freeze", "issue", "--reason", "test"});
   EXPECT_EQ(frozen.exit_code, 1) << frozen.err;
@@ -197,6 +205,43 @@ TEST_F(LiveCopy, ALedgerThatWasPutBackIsFoundByTheNextAct) {
   ASSERT_EQ(act("X3").exit_code, 0);
   EXPECT_EQ(copy("one"), whole());
   EXPECT_THAT(whole(), Not(HasSubstr("\"X2\"")));
+}
+
+// Put back, and gone on beyond where the copy ends before anybody looked.
+TEST_F(LiveCopy, ALedgerThatWentOnElsewhereIsFound) {
+  ASSERT_EQ(act("X1").exit_code, 0);
+  fs::copy(site_.directory() / "ledger", path("old"), fs::copy_options::recursive);
+  ASSERT_EQ(act("X2").exit_code, 0);
+  fs::remove_all(site_.directory() / "ledger");
+  fs::rename(path("old"), site_.directory() / "ledger");
+  auto text = read_file(site_.config());
+  const auto at = text.find("[journal]");
+  text.erase(at, text.find("[ledger]") - at);
+  const auto plain = (site_.directory() / "plain.toml").string();
+  write_file(plain, text);
+  for (const char* code : {"Y1", "Y2", "Y3"})
+    ASSERT_EQ(run_fugo({"--config", plain, "agency", "add", code, "--name", "A"}).exit_code, 0);
+  const auto found = act("Y4");
+  EXPECT_EQ(found.exit_code, 5);
+  EXPECT_THAT(found.err, HasSubstr("is not in this ledger's journal"));
+}
+
+TEST_F(LiveCopy, ALineMayBeLongAndNoLineIsNone) {
+  fs::create_directory(path("ships"));
+  ASSERT_EQ(site_.run({"ship", path("ships"), "--final"}).exit_code, 0);
+  ASSERT_EQ(site_.run({"takeover", "--reason", std::string(40'000, 'x')}).exit_code, 0);
+  ASSERT_EQ(act("X1").exit_code, 0);
+  ASSERT_EQ(site_.run({"ship", path("ships"), "--final"}).exit_code, 0);
+  ASSERT_EQ(site_.run({"takeover", "--reason", std::string(40'000, 'y')}).exit_code, 0);
+  const auto verified = site_.run({"journal", "verify"});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+  EXPECT_EQ(copy("two"), whole());
+  fs::remove(path("two/journal.jsonl"));
+  write_file(path("two/journal.jsonl"), "");
+  fs::resize_file(path("two/journal.jsonl"), 200U << 20U);
+  const auto none = act("X2");
+  EXPECT_EQ(none.exit_code, 5);
+  EXPECT_THAT(none.err, HasSubstr("is no copy of a journal"));
 }
 
 // Whoever can read a copy can hold it: that ends in an error, and a freeze does not wait for it.

@@ -61,6 +61,11 @@ TEST_F(BesideRekey, TheSecondSiteGoesThroughItStepByStep) {
   send_and_follow(sites_, "run");
   back_up(sites_, "run");
   ASSERT_EQ(step(sites_.first(), "commit", run).exit_code, 0);
+  const auto copy = (sites_.scratch() / "journal.jsonl").string();
+  ASSERT_EQ(sites_.first().run({"journal", "export", "--out", copy}).exit_code, 0);
+  const auto lacks = sites_.at_second({"--json", "reconcile", copy});
+  EXPECT_EQ(lacks.json()["same_symbols"], false) << lacks.err;
+  EXPECT_THAT(lacks.out, ::testing::HasSubstr("a regeneration was committed"));
   send_and_follow(sites_, "committed");
   (void)sites_.issue_first("N1", 500);
   back_up(sites_, "committed");

@@ -202,6 +202,24 @@ TEST(Reconcile, SaysWhatCannotComeOutTheSameAndWhatIsMissing) {
   EXPECT_THAT(gap.err, HasSubstr("are in none of the copies"));
 }
 
+TEST(Reconcile, TwoStoriesAreNotMixed) {
+  const TwoSites sites;
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  ASSERT_EQ(sites.found().exit_code, 0);
+  ASSERT_EQ(sites.found("third").exit_code, 0);
+  ASSERT_EQ(sites.first().run({"agency", "suspend", "011002"}).exit_code, 0);
+  ASSERT_EQ(sites.take_over().exit_code, 0);
+  const auto one = (sites.scratch() / "one.jsonl").string();
+  const auto two = (sites.scratch() / "two.jsonl").string();
+  ASSERT_EQ(sites.first().run({"journal", "export", "--out", one}).exit_code, 0);
+  ASSERT_EQ(sites.at_second({"journal", "export", "--out", two}).exit_code, 0);
+  for (const auto& copy : {one, two})
+    EXPECT_EQ(sites.at_second({"reconcile", copy}, "third").exit_code, 1);
+  const auto both = sites.at_second({"reconcile", one, two}, "third");
+  EXPECT_EQ(both.exit_code, 5) << both.out;
+  EXPECT_THAT(both.err, HasSubstr("another copy has another entry"));
+}
+
 // Whoever can write the folder of the copies can make an entry; a signed checkpoint tells.
 TEST(Reconcile, ACheckpointTellsAnEntryThatWasAddedAndOneThatIsMissing) {
   const TwoSites sites;
@@ -324,7 +342,10 @@ TEST(JournalCopy, OneAtATimeInAFolder) {
   EXPECT_THAT(busy.err, HasSubstr("another process copies the journal there"));
   EXPECT_TRUE(fs::is_empty(copies));
   ::close(folder);
-  EXPECT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
+  // What else lies there is nobody's copy.
+  write_file(copies / "what-somebody-noted-about-this-folder.txt", "x\n");
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
 }
 
 TEST(JournalCopy, FindsALedgerThatWasPutBack) {
@@ -337,9 +358,14 @@ TEST(JournalCopy, FindsALedgerThatWasPutBack) {
   ASSERT_EQ(sites.first().run({"journal", "copy", copies.string()}).exit_code, 0);
   fs::remove_all(ledger);
   fs::rename(old, ledger);
-  const auto refused = sites.first().run({"journal", "copy", copies.string()});
-  EXPECT_EQ(refused.exit_code, 5);
-  EXPECT_THAT(refused.err, HasSubstr("is not in this ledger's journal"));
+  // As it is then, and when it has gone on beyond where the copy ends.
+  for (int more = 0; more < 2; ++more) {
+    const auto refused = sites.first().run({"journal", "copy", copies.string()});
+    EXPECT_EQ(refused.exit_code, 5);
+    EXPECT_THAT(refused.err, HasSubstr("is not in this ledger's journal"));
+    (void)sites.issue_first("M1", 501);
+    (void)sites.issue_first("M2", 502);
+  }
 }
 
 }  // namespace

@@ -126,11 +126,17 @@ TEST_F(SiteTrouble, AJobThatWasOpenGoesOnAtTheSecondSite) {
   write_file(other, request_text("J2", {{"1", "131016", resident_code(501)}}));
   const auto busy = sites_.at_second({"issue", other.string(), "--out", out.string()});
   EXPECT_EQ(busy.exit_code, 1);
-  const auto done = sites_.at_second(words);
-  ASSERT_EQ(done.exit_code, 0) << done.err;
+  // The first site ended it, as its journal says.
+  ASSERT_EQ(sites_.first().run(words).exit_code, 0);
   const auto answer = read_file(out / "J1/131016.csv");
   fs::remove_all(out / "J1");
-  ASSERT_EQ(sites_.first().run(words).exit_code, 0);
+  const auto copy = (sites_.scratch() / "journal.jsonl").string();
+  ASSERT_EQ(sites_.first().run({"journal", "export", "--out", copy}).exit_code, 0);
+  const auto lost = sites_.at_second({"--json", "reconcile", copy}).json();
+  EXPECT_EQ(lost["jobs"][0]["id"], "J1");
+  EXPECT_EQ(lost["jobs"][0]["known_here"], true);
+  const auto done = sites_.at_second(words);
+  ASSERT_EQ(done.exit_code, 0) << done.err;
   EXPECT_EQ(read_file(out / "J1/131016.csv"), answer);
   EXPECT_EQ(sites_.at_second({"verify"}).exit_code, 0);
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/no_passphrase.h"
+#include "base/owned.h"
 #include "base/text.h"
 
 namespace fugo::daemon {
@@ -31,8 +32,7 @@ bool is_good(const EVP_PKEY* key) {
 
 Result<CustodianKey> CustodianKey::read(const std::filesystem::path& pem) {
   FUGO_ASSIGN(const auto text, read_small(pem, kMaxFileBytes));
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
-      BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free);
+  const Owned<BIO, BIO_free> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   CustodianKey key;
   key.key_.reset(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key.key_ || !is_good(key.key_.get()))
@@ -48,8 +48,7 @@ Result<CustodianKey> CustodianKey::read(const std::filesystem::path& pem) {
 
 Status CustodianKey::verify(const std::string& text, const std::filesystem::path& signature) const {
   FUGO_ASSIGN(const auto signed_by, read_small(signature, kMaxFileBytes));
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        &EVP_MD_CTX_free);
+  const Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   const EVP_MD* digest = EVP_PKEY_is_a(key_.get(), "ED25519") == 1 ? nullptr : EVP_sha256();
   if (EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, key_.get()) != 1)
     return fail(ErrorCode::kInternal, "cannot verify a signature", signature.string());

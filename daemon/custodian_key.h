@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "base/owned.h"
 #include "base/result.h"
 
 namespace fugo::daemon {
@@ -26,10 +27,7 @@ class CustodianKey {
   [[nodiscard]] const std::string& encoded() const { return encoded_; }
 
  private:
-  struct Free {
-    void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  };
-  std::unique_ptr<EVP_PKEY, Free> key_;
+  Owned<EVP_PKEY, EVP_PKEY_free> key_;
   std::string encoded_;
 };
 

@@ -5,25 +5,20 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 
-#include <memory>
 #include <vector>
+
+#include "base/owned.h"
 
 namespace fugo::hsm {
 namespace {
 
 constexpr std::size_t kPointSize = 65;  // 0x04, x, y
 
-struct Free {
-  void operator()(EVP_PKEY* p) const { EVP_PKEY_free(p); }
-  void operator()(EVP_PKEY_CTX* p) const { EVP_PKEY_CTX_free(p); }
-  void operator()(EVP_MD_CTX* p) const { EVP_MD_CTX_free(p); }
-  void operator()(ECDSA_SIG* p) const { ECDSA_SIG_free(p); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, Free>;
+using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>;
 
-Result<Owned<EVP_PKEY>> public_key(ByteView raw) {
-  const Owned<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
+Result<OwnedKey> public_key(ByteView raw) {
+  const Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free> context(
+      EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
   char group[] = "P-256";
   OSSL_PARAM parameters[] = {
       OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0),
@@ -34,12 +29,12 @@ Result<Owned<EVP_PKEY>> public_key(ByteView raw) {
   if (!context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
     return fail(ErrorCode::kRefused, "not a point of secp256r1", "CKA_EC_POINT");
-  return Owned<EVP_PKEY>(key);
+  return OwnedKey(key);
 }
 
 // to_der rewrites r and s as the DER sequence that OpenSSL takes.
 std::vector<std::uint8_t> to_der(ByteView signature) {
-  const Owned<ECDSA_SIG> pair(ECDSA_SIG_new());
+  const Owned<ECDSA_SIG, ECDSA_SIG_free> pair(ECDSA_SIG_new());
   BIGNUM* r = BN_bin2bn(signature.data(), 32, nullptr);
   BIGNUM* s = BN_bin2bn(signature.data() + 32, 32, nullptr);
   if (!pair || r == nullptr || s == nullptr || ECDSA_SIG_set0(pair.get(), r, s) != 1) {
@@ -63,7 +58,7 @@ Result<bool> verify_p256(ByteView point, ByteView message, ByteView signature) {
     return fail(ErrorCode::kRefused, "not a DER octet string of 65 bytes", "CKA_EC_POINT");
   FUGO_ASSIGN(const auto key, public_key(point.subspan(2)));
   const auto der = to_der(signature);
-  const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
+  const Owned<EVP_MD_CTX, EVP_MD_CTX_free> context(EVP_MD_CTX_new());
   if (der.empty() || !context ||
       EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key.get()) != 1)
     return fail(ErrorCode::kInternal, "cannot verify", "EVP_DigestVerifyInit");

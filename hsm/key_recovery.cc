@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/no_passphrase.h"
+#include "base/owned.h"
 #include "base/secret.h"
 #include "hsm/ceremony_site.h"
 
@@ -50,8 +51,7 @@ Result<Delivery> delivery_of(const RecoveryPackage& package, const std::vector<K
 void RecoveryKey::Free::operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 
 Result<RecoveryKey> RecoveryKey::parse(ByteView pem, const std::string& where) {
-  const std::unique_ptr<BIO, decltype(&BIO_free)> bio(
-      BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free);
+  const Owned<BIO, BIO_free> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   RecoveryKey key;
   key.key_.reset(PEM_read_bio_PrivateKey(bio.get(), nullptr, no_passphrase, nullptr));
   if (!key.key_ || EVP_PKEY_is_a(key.key_.get(), "RSA") != 1 ||

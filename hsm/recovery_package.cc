@@ -7,20 +7,20 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/file.h"
 #include "base/no_passphrase.h"
+#include "base/owned.h"
 #include "base/text.h"
 
 namespace fugo::hsm {
 namespace {
 
 using nlohmann::json;
-using OwnedKey = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using OwnedBio = std::unique_ptr<BIO, decltype(&BIO_free)>;
+using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>;
+using OwnedBio = Owned<BIO, BIO_free>;
 
 constexpr int kMinimumRsaBits = 3072;
 constexpr std::size_t kLargestFile = 1 << 20;
@@ -30,12 +30,12 @@ constexpr const char* kTwoStep =
     "AES-256 key wrap with padding (RFC 5649) under transport_key; transport_key: RSAES-OAEP";
 
 OwnedKey parse_pem(const std::string& text) {
-  const OwnedBio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free);
-  OwnedKey key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr), &EVP_PKEY_free);
+  const OwnedBio bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  OwnedKey key(PEM_read_bio_PUBKEY(bio.get(), nullptr, no_passphrase, nullptr));
   if (key) return key;
-  const OwnedBio again(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free);
-  const std::unique_ptr<X509, decltype(&X509_free)> certificate(
-      PEM_read_bio_X509(again.get(), nullptr, no_passphrase, nullptr), &X509_free);
+  const OwnedBio again(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  const Owned<X509, X509_free> certificate(
+      PEM_read_bio_X509(again.get(), nullptr, no_passphrase, nullptr));
   if (certificate) key.reset(X509_get_pubkey(certificate.get()));
   return key;
 }

@@ -6,10 +6,10 @@
 #include <openssl/rsa.h>
 
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "base/file.h"
+#include "base/owned.h"
 #include "hsm/find_token.h"
 #include "hsm/session.h"
 
@@ -42,8 +42,8 @@ Result<CK_SLOT_ID> slot_of(CK_FUNCTION_LIST* functions, const std::string& label
               "C_GetSlotList");
 }
 
-using OwnedKey = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
-using OwnedBio = std::unique_ptr<BIO, decltype(&BIO_free)>;
+using OwnedKey = Owned<EVP_PKEY, EVP_PKEY_free>;
+using OwnedBio = Owned<BIO, BIO_free>;
 
 Status write_pem(const OwnedBio& bio, const std::filesystem::path& file, unsigned mode) {
   char* data = nullptr;
@@ -94,10 +94,10 @@ Result<RecoveryKeyFiles> make_recovery_key_pair(const std::filesystem::path& dir
   for (const auto& file : {files.public_key, files.private_key})
     if (std::error_code ignored; std::filesystem::exists(file, ignored))
       return fail(ErrorCode::kRefused, "there is a recovery key already", file.string());
-  const OwnedKey key(EVP_RSA_gen(kRecoveryKeyBits), &EVP_PKEY_free);
+  const OwnedKey key(EVP_RSA_gen(kRecoveryKeyBits));
   if (!key) return fail(ErrorCode::kInternal, "cannot make an RSA key", "EVP_RSA_gen");
-  const OwnedBio secret(BIO_new(BIO_s_secmem()), &BIO_free);
-  const OwnedBio open(BIO_new(BIO_s_mem()), &BIO_free);
+  const OwnedBio secret(BIO_new(BIO_s_secmem()));
+  const OwnedBio open(BIO_new(BIO_s_mem()));
   if (!secret || !open ||
       PEM_write_bio_PKCS8PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr,
                                     nullptr) != 1 ||

@@ -8,15 +8,13 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/owned.h"
 #include "base/result.h"
 #include "base/secret.h"
 
 namespace fugo::keystore {
 
-struct CipherContextDeleter {
-  void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
-};
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, CipherContextDeleter>;
+using CipherContext = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
 
 // crypto_failure is kInternal: libcrypto refused a call that has no reason to fail.
 [[nodiscard]] tl::unexpected<Error> crypto_failure(std::string_view function);

@@ -6,21 +6,15 @@
 #include <openssl/params.h>
 
 #include <array>
-#include <memory>
+
+#include "base/owned.h"
 
 namespace fugo::keystore {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, Deleter<EVP_CIPHER_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using MacContext = std::unique_ptr<EVP_MAC_CTX, Deleter<EVP_MAC_CTX_free>>;
+using CipherContext = Owned<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
+using DigestContext = Owned<EVP_MD_CTX, EVP_MD_CTX_free>;
+using MacContext = Owned<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 
 // Fetched once and kept: a fetch costs more than sealing a row.
 const EVP_CIPHER* siv_cipher() {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "base/text.h"
+#include "hsm/ceremony_site.h"
+#include "hsm/exchange_rules.h"
 #include "tests/hsm/raw_session.h"
 #include "tests/hsm/token_fixture.h"
 
@@ -247,6 +249,41 @@ std::string other_use(const FlagRule& rule) {
   if (abilities().blocks || (rule.type != CKA_SIGN && rule.type != CKA_ENCRYPT))
     return std::string(rule.name);
   return rule.type == CKA_SIGN ? "CKA_ENCRYPT" : "CKA_SIGN";
+}
+
+// A blob on its way to a token is for one use: whoever unwraps it there gets a key that neither
+// leaves nor shows itself, where the token keeps to CKA_UNWRAP_TEMPLATE.
+TEST(Misuse, AnInterceptedBlobIsUnwrappedAsOursOrNotAtAll) {
+  const auto token = make_scratch_token("intercepted", TokenRole::kIssuing);
+  auto session = open_raw(token.settings);
+  ASSERT_TRUE(session) << session.error().message();
+  auto& f = *session->functions();
+  const CK_BYTE exponent[] = {1, 0, 1};
+  Template open, secret, ours, theirs;
+  open.number(CKA_MODULUS_BITS, 2048).bytes(CKA_PUBLIC_EXPONENT, exponent).flag(CKA_TOKEN, false);
+  ours.flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false);
+  secret.flag(CKA_TOKEN, false).flag(CKA_UNWRAP, true).unwrap_template(std::move(ours));
+  CK_MECHANISM make{CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0};
+  CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE, private_key = CK_INVALID_HANDLE;
+  ASSERT_EQ(f.C_GenerateKeyPair(session->handle(), &make, open.data(), open.size(), secret.data(),
+                                secret.size(), &public_key, &private_key),
+            CKR_OK);
+  const auto modulus = read_attribute(&f, session->handle(), public_key, CKA_MODULUS);
+  auto blob = encrypt_oaep(*modulus, exponent, std::vector<std::uint8_t>(32, 9)).value();
+  const auto unwrap = [&](Template& made) {
+    CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
+    auto mechanism = oaep();
+    return text(f.C_UnwrapKey(session->handle(), &mechanism, private_key, blob.data(), blob.size(),
+                              made.data(), made.size(), &object));
+  };
+  const auto aes = [](Template& made) -> Template& {
+    return made.number(CKA_CLASS, CKO_SECRET_KEY).number(CKA_KEY_TYPE, CKK_AES);
+  };
+  Template good;
+  aes(good).flag(CKA_TOKEN, false).flag(CKA_SENSITIVE, true).flag(CKA_EXTRACTABLE, false);
+  EXPECT_EQ(unwrap(good), "CKR_OK");
+  aes(theirs).flag(CKA_TOKEN, false).flag(CKA_SENSITIVE, false).flag(CKA_EXTRACTABLE, true);
+  EXPECT_EQ(unwrap(theirs) == "CKR_OK", !abilities().keeps_unwrap_template);
 }
 
 // A key that differs in one flag only, for each flag.

@@ -5,13 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdlib>
-#include <fstream>
 #include <map>
 
 #include "tests/daemon/jobs/needles.h"
 #include "tests/daemon/jobs/trial_requests.h"
 #include "tests/daemon/service/daemon_fixture.h"
+#include "tests/daemon/service/process_memory.h"
 #include "tests/hsm/fault_script.h"
 
 namespace fugo::test {
@@ -23,27 +22,6 @@ using testing::IsEmpty;
 constexpr std::size_t kResidents = 20'000;
 // Not where a thread's part ends: whom a thread looked at last is on its stack for a while.
 constexpr std::array<std::uint64_t, 3> kPlanted = {7, 4711, 15'000};
-
-// memory_of reads every mapping of a process that it can read.
-std::string memory_of(pid_t pid) {
-  const auto process = fs::path("/proc") / std::to_string(pid);
-  std::ifstream maps(process / "maps"), memory(process / "mem", std::ios::binary);
-  std::string all;
-  for (std::string line; std::getline(maps, line);) {
-    std::uint64_t first = 0, last = 0;
-    std::array<char, 5> rights{};
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &first, &last, rights.data()) != 3) continue;
-    // Programs' own code is on the disk as well; the ledger's map of a terabyte is a file, too.
-    if (rights[0] != 'r' || rights[2] == 'x' || last - first > (std::uint64_t{1} << 32U)) continue;
-    const auto before = all.size();
-    all.resize(before + (last - first));
-    memory.clear();
-    memory.seekg(static_cast<std::streamoff>(first));
-    memory.read(all.data() + before, static_cast<std::streamsize>(last - first));
-    all.resize(before + static_cast<std::size_t>(std::max<std::streamsize>(memory.gcount(), 0)));
-  }
-  return all;
-}
 
 // BusySite is a site whose token can be made to hang, and the secrets of some of its people.
 class BusySite {
@@ -72,17 +50,8 @@ class BusySite {
     EXPECT_NE(memory.find("fugo-issuing"), std::string::npos);
     return find_in(as_bytes(memory), needles_);
   }
-  // A core dump as the kernel would write it; `all` adds what is marked as to be left out.
   [[nodiscard]] std::string core_of(pid_t pid, bool all = false) const {
-    const auto core = site_.scratch() / "core", log = site_.scratch() / "gcore.log";
-    const std::string command = std::string("gcore ") + (all ? "-a " : "") + "-o '" +
-                                core.string() + "' " + std::to_string(pid) + " > '" + log.string() +
-                                "' 2>&1";
-    EXPECT_EQ(std::system(command.c_str()), 0) << read_file(log);
-    const auto file = core.string() + "." + std::to_string(pid);
-    auto text = read_file(file);
-    fs::remove(file);
-    return text;
+    return test::core_of(pid, site_.scratch(), all);
   }
 
   void drop_request() const {

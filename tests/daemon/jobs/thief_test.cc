@@ -94,8 +94,9 @@ struct Act {
 Stolen steal_of(const TestSite& site) {
   const auto ledger = site.directory() / "ledger";
   Stolen stolen{visible(ledger), lmdb_rows(ledger), {}};
-  for (const auto& entry : fs::directory_iterator(ledger / "data"))
-    stolen.bulk += read_file(entry.path());
+  std::set<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(ledger / "data")) files.insert(entry.path());
+  for (const auto& file : files) stolen.bulk += read_file(file);
   return stolen;
 }
 
@@ -251,6 +252,26 @@ TEST(Thief, SealedBytesLookRandomAndNoBlockComesTwice) {
   for (const auto* bulk : {&one.bulk, &other.bulk})
     for (std::size_t at = 0; at + 16 <= bulk->size(); at += 16)
       EXPECT_TRUE(blocks.insert(bulk->substr(at, 16)).second) << "at " << at;
+}
+
+// Two texts under one key and nonce would be there for who takes their difference: entries have
+// zeros and numbers that go up in the same places.
+TEST(Thief, TheDifferenceOfTwoBlocksLooksRandomToo) {
+  constexpr double kMost = 255 + 8 * 22.6;
+  constexpr std::size_t kBlock = 1024, kText = 1008;
+  const auto one = steal(people(0, 3000, even)), other = steal(people(5000, 3000, even));
+  ASSERT_EQ(one.bulk.size(), other.bulk.size());
+  const auto differences = [&](const std::string& a, const std::string& b, std::size_t apart) {
+    std::string all;
+    for (std::size_t at = 0; at + apart + kBlock <= b.size(); at += kBlock)
+      for (std::size_t i = 0; i < kText; ++i)
+        all += static_cast<char>(a[at + i] ^ b[at + apart + i]);
+    return chi_square(all);
+  };
+  for (const std::size_t apart : {std::size_t{1}, std::size_t{2}, std::size_t{7}})
+    EXPECT_LT(differences(one.bulk, one.bulk, apart * kBlock), kMost) << apart << " blocks apart";
+  EXPECT_LT(differences(one.bulk, other.bulk, 0), kMost) << "the same file of two ledgers";
+  EXPECT_GT(differences(one.bulk, one.bulk, 0), kMost);
 }
 
 // Nothing of the registry, the journal or the requests is there in clear.

@@ -10,6 +10,7 @@
 #include "daemon/site_access.h"
 #include "daemon/standby_access.h"
 #include "hsm/token.h"
+#include "keystore/clock.h"
 #include "keystore/standby.h"
 #include "keystore/writer_lock.h"
 
@@ -61,6 +62,7 @@ Result<nlohmann::ordered_json> check_approved(const Settings& settings, StandbyM
     settle(mark, state);
     FUGO_ASSIGN(const bool already, taken_over_already(*site.ledger, mark));
     if (already) return nlohmann::ordered_json::object();
+    FUGO_TRY(keystore::check_clock(state.journal_time));
     return check_approvals(settings, *site.ledger, takeover_act(mark), files);
   }();
   hsm::finalize_all();

@@ -5,6 +5,8 @@
 #include <optional>
 #include <thread>
 
+#include "keystore/clock.h"
+
 namespace fugo::engine {
 namespace {
 
@@ -26,6 +28,9 @@ Result<std::optional<HeldIssuing>> try_hold(keystore::Ledger& ledger, const RunR
   if (state.open_job == 0)
     held = HeldIssuing{state.next_person, state.next_segment, state.deleted_people};
   if (!state.freeze_issue.empty() && state.may_end == state.open_job) return held;
+  // What is held for, and the thaw after it, is refused by a clock that ran backwards; a freeze is
+  // not.
+  FUGO_TRY(keystore::check_clock(state.journal_time));
   if (state.freeze_issue.empty()) state.freeze_issue = hold_reason(run, step);
   state.may_end = state.open_job;
   Json details{{"what", "issue"}, {"reason", state.freeze_issue}};

@@ -58,6 +58,48 @@ TEST(Clock, ThatWasAheadUsesUpNoQuota) {
   EXPECT_EQ(issue_one(site, "J2", 3).exit_code, 3);
 }
 
+// Asked at the beginning: a takeover verifies the whole site before it is journaled.
+TEST(Clock, BehindIsToldBeforeAnythingElseIsDone) {
+  const TestSite site;
+  const auto ships = site.scratch() / "ships", second = site.scratch() / "second";
+  std::filesystem::create_directory(ships);
+  ASSERT_EQ(issue_one(site, "J1", 1).exit_code, 0);
+  ASSERT_EQ(site.run({"ship", ships.string()}).exit_code, 0);
+  ASSERT_EQ(site.run({"follow", ships.string(), "--dir", second.string()}).exit_code, 0);
+  for (const auto& entry : std::filesystem::directory_iterator(second / "ledger/data"))
+    write_file(entry.path(), "damaged");
+  const std::vector<std::string> words = {"--config", (second / "fugo.toml").string(), "takeover",
+                                          "--reason", "fire"};
+  RunOptions behind;
+  behind.environment = {{"LD_PRELOAD", FUGO_LIBFAKETIME}, {"FAKETIME", "-2h"}};
+  const auto told = run_fugo(words, behind);
+  EXPECT_EQ(told.exit_code, 1) << told.out;
+  EXPECT_NE(told.err.find("the clock ran backwards"), std::string::npos) << told.err;
+  EXPECT_EQ(run_fugo(words).exit_code, 5);
+}
+
+// The commit of a regeneration freezes issuing, which no clock stops; its thaw is stopped.
+TEST(Clock, BehindLeavesIssuingAsItIs) {
+  const TestSite site;
+  ASSERT_EQ(issue_one(site, "J1", 1).exit_code, 0);
+  const auto planned = site.run({"--json", "regenerate", "plan", "--what", "agency", "--agency",
+                                 "131016", "--reason", "a drill"});
+  ASSERT_EQ(planned.exit_code, 0) << planned.err;
+  const auto run = planned.json()["run"].get<std::string>();
+  const auto out = (site.scratch() / "mappings").string();
+  ASSERT_EQ(site.run({"regenerate", "run", run, "--out", out}).exit_code, 0);
+  for (const std::vector<std::string>& step :
+       {std::vector<std::string>{"commit"}, {"finish", "--without-acks"}}) {
+    std::vector<std::string> words = {"regenerate", step[0], run};
+    words.insert(words.end(), step.begin() + 1, step.end());
+    const auto told = at(site, "-2h", words);
+    EXPECT_EQ(told.exit_code, 1) << step[0];
+    EXPECT_NE(told.err.find("the clock ran backwards"), std::string::npos) << told.err;
+    EXPECT_EQ(site.run({"--json", "status"}).json()["frozen"]["issue"], "") << step[0];
+    EXPECT_EQ(site.run(words).exit_code, 0) << step[0];
+  }
+}
+
 TEST(Clock, BehindByALittleIsTheTimeOfTheLastEntry) {
   const TestSite site;
   ASSERT_EQ(issue_one(site, "J1", 1).exit_code, 0);

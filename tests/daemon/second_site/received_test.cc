@@ -79,6 +79,15 @@ TEST(Received, WhatWasSignedWronglyIsNotApplied) {
   expect_refused(document, "does not name the files of its rows");
   sign_anew(sites, sound, file);
   EXPECT_EQ(sites.follow().exit_code, 0);
+  // One that was made to follow upon another than the one that was applied.
+  (void)sites.issue_first("N2", 501);
+  ASSERT_EQ(sites.ship().exit_code, 0);
+  document = Json::parse(read_file(sites.shipment(3) / "shipment.json"));
+  document["previous_sha256"] = std::string(64, '0');
+  sign_anew(sites, document, sites.shipment(3) / "shipment.json");
+  const auto other = sites.follow();
+  EXPECT_EQ(other.exit_code, 5) << other.out;
+  EXPECT_THAT(other.err, HasSubstr("does not follow upon shipment 2"));
 }
 
 class CheckFollows : public ::testing::Test {

@@ -13,11 +13,11 @@
 #include "base/text.h"
 #include "daemon/command/commands.h"
 #include "daemon/command/site_commands.h"
-#include "daemon/exchange/certificate.h"
 #include "daemon/journal/checkpoint.h"
 #include "daemon/journal/entry_line.h"
 #include "daemon/journal/journal_check.h"
 #include "daemon/journal/live_copy.h"
+#include "daemon/journal/signed_checkpoint.h"
 #include "daemon/progress.h"
 #include "daemon/site_access.h"
 #include "daemon/utf8.h"
@@ -94,35 +94,24 @@ Result<Outcome> export_journal(Context& context, const ExportArguments& given) {
                  fmt::format("{} entries are in {}\n", grouped(count), file.string())};
 }
 
-// Whose requests are taken, as exchange.senders has it; a checkpoint is made whatever is there.
-std::string digest_of_senders(const std::filesystem::path& folder) {
-  const auto senders = read_certificates(folder);
-  const auto digest =
-      senders ? digest_of_certificates(*senders) : Result<std::string>("unreadable");
-  return digest.value_or("unreadable");
-}
-
 Result<Outcome> make_checkpoint(Context& context, const std::string& out) {
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto site,
               open_ledger(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead));
-  FUGO_ASSIGN(const auto keys, site.ledger->key_rows());
-  FUGO_ASSIGN(const auto key, signing_key(keys));
-  FUGO_ASSIGN(auto checkpoint, checkpoint_now(*site.ledger, settings.file));
-  checkpoint.extensions.push_back("senders " + digest_of_senders(settings.exchange.senders));
-  FUGO_ASSIGN(const auto note, sign_checkpoint(*site.token, key, checkpoint));
+  FUGO_ASSIGN(const auto made, sign_site_checkpoint(*site.token, *site.ledger, settings));
+  const Checkpoint& checkpoint = made.checkpoint;
   Outcome outcome;
   outcome.document = {{"origin", checkpoint.origin},
                       {"size", checkpoint.size},
                       {"root", hex(checkpoint.root)},
                       {"extensions", checkpoint.extensions}};
-  outcome.text = note;
+  outcome.text = made.note;
   if (out.empty()) return outcome;
   FUGO_ASSIGN(const auto file, absolute_path("--out", out));
   FUGO_TRY(refuse_existing(file));
-  FUGO_ASSIGN(const auto pem, public_key_pem(key));
+  FUGO_ASSIGN(const auto pem, public_key_pem(made.key));
   FUGO_TRY(write_durably(file.string() + ".pem", as_bytes(pem), 0644));
-  FUGO_TRY(write_durably(file, as_bytes(note), 0644));
+  FUGO_TRY(write_durably(file, as_bytes(made.note), 0644));
   outcome.document["file"] = file.string();
   outcome.text =
       fmt::format("{} entries are signed for in {}\n", grouped(checkpoint.size), file.string());

@@ -50,6 +50,7 @@ Worker::Worker(const Settings& settings, StatusBoard& board, Metrics& metrics)
       refusals_(settings.daemon, actor_),
       uses_(settings.link_usage, actor_),
       senders_(settings.exchange.senders, actor_),
+      checkpoint_(settings),
       breaker_(std::chrono::seconds(settings.daemon.retry_first_seconds),
                std::chrono::seconds(settings.daemon.retry_most_seconds), std::random_device{}()) {}
 
@@ -267,10 +268,21 @@ void Worker::collect_uses() {
   uses_told_ = why;
 }
 
+// The journal and its copies are written all the same, so nothing but a damaged journal stops for
+// want of a checkpoint.
+Status Worker::make_checkpoint() {
+  auto made = checkpoint_.look(*site_);
+  if (made || made.error().code == ErrorCode::kDamaged) return made;
+  log_failure("the day's checkpoint could not be made for now", made.error());
+  board_.set_error(made.error());
+  return {};
+}
+
 Result<Worker::Wait> Worker::step() {
   FUGO_TRY(catch_up_all(site_->ledger(), settings_.journal_copies));
   collect_uses();
   FUGO_TRY(senders_.look(site_->ledger()));
+  FUGO_TRY(make_checkpoint());
   FUGO_ASSIGN(const auto state, site_->ledger().state());
   seen_commits_ = state.commits;
   board_.set_frozen(state.freeze_issue, state.freeze_link);

@@ -19,6 +19,7 @@
 #include "daemon/seeing/metrics.h"
 #include "daemon/seeing/status_board.h"
 #include "daemon/service/breaker.h"
+#include "daemon/service/daily_checkpoint.h"
 #include "daemon/service/queue.h"
 #include "daemon/service/refusals.h"
 #include "daemon/service/sender_watch.h"
@@ -74,6 +75,7 @@ class Worker {
   [[nodiscard]] Status tidy();
   [[nodiscard]] Result<Wait> step();
   void collect_uses();
+  [[nodiscard]] Status make_checkpoint();
   [[nodiscard]] Result<std::vector<QueuedFile>> look_at_folders();
   [[nodiscard]] Status reload_registries(const keystore::LedgerState& state);
   [[nodiscard]] Status follow_regeneration(const keystore::LedgerState& state);
@@ -112,6 +114,7 @@ class Worker {
   Refusals refusals_;
   UsageCollector uses_;
   SenderWatch senders_;
+  DailyCheckpoint checkpoint_;
   UniqueFd event_;
 
   // Of the thread alone.

@@ -112,6 +112,7 @@ Result<TakenOver> take_over(const Settings& settings, const keystore::Actor& act
   FUGO_ASSIGN(const auto lock, keystore::take_writer_lock(ledger));
   FUGO_ASSIGN(auto mark, read_mark(ledger));
   if (!mark) return does_not_stand_by(ledger);
+  const bool unsettled = mark->next.has_value();
   TakenOver taken{0, std::move(*mark)};
   // Before the verification, which takes long.
   FUGO_ASSIGN(const auto approval, check_approved(settings, taken.mark, wishes.approval));
@@ -122,6 +123,9 @@ Result<TakenOver> take_over(const Settings& settings, const keystore::Actor& act
   FUGO_ASSIGN(taken.epoch, epoch_of(*site.ledger));
   if (!already) {
     ++taken.epoch;
+    // Beyond its entry the ledger is no longer as what was about to be applied left it: the disk
+    // has to say before that it was applied, or a takeover that dies cannot be ended.
+    if (unsettled) FUGO_TRY(write_mark(ledger, taken.mark));
     FUGO_TRY(commit_takeover(*site.ledger, actor, taken, wishes.reason, approval));
     applied = "the journal notes the takeover; run it again to end it";
   }

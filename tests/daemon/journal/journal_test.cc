@@ -183,10 +183,7 @@ TEST_F(Journal, ARollBackIsFoundByWhatWasKeptElsewhere) {
 
 // Whoever has the data key and writes the ledger need not tell the journal.
 TEST_F(Journal, ContentThatChangedWithoutAnEntryIsNotThatOfTheCheckpoint) {
-  issue("I1", 1);
-  ASSERT_EQ(site_.run({"journal", "checkpoint", "--out", path("note")}).exit_code, 0);
-  EXPECT_EQ(verify({"--checkpoint", path("note")}).exit_code, 0);
-  {
+  const auto change = [&](std::uint32_t open_job) {
     const auto settings = daemon::load_settings(site_.config());
     const auto open =
         daemon::open_ledger(*settings, hsm::TokenRole::kIssuing, keystore::Access::kAppend);
@@ -194,8 +191,16 @@ TEST_F(Journal, ContentThatChangedWithoutAnEntryIsNotThatOfTheCheckpoint) {
     const auto update = open->ledger->begin();
     ASSERT_TRUE(update) << update.error().message();
     (*update)->state().people_digest.add({{1, 0, 0, 0}});
+    (*update)->state().open_job = open_job;
     ASSERT_TRUE((*update)->commit());
-  }
+  };
+  issue("I1", 1);
+  ASSERT_EQ(site_.run({"journal", "checkpoint", "--out", path("note")}).exit_code, 0);
+  EXPECT_EQ(verify({"--checkpoint", path("note")}).exit_code, 0);
+  change(1);
+  hsm::finalize_all();
+  EXPECT_EQ(verify({"--checkpoint", path("note")}).exit_code, 0) << "segments have no entry";
+  change(0);
   hsm::finalize_all();
   EXPECT_EQ(verify({}).exit_code, 0) << "the chain alone does not see it";
   const auto changed = verify({"--checkpoint", path("note")});

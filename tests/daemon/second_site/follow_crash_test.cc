@@ -52,25 +52,61 @@ TEST_F(SecondSiteCrash, ASecondSiteIsMadeWholeOrNot) {
       15);
 }
 
-TEST_F(SecondSiteCrash, ATakeoverThatDiedGoesOnAndIsNotedOnce) {
+class TakeoverCrash : public SecondSiteCrash {
+ protected:
+  // kill_takeover begins each time from what saved("second") has.
+  void kill_takeover() {
+    kill_at_each(
+        sites_.second() / "fugo.toml", {"takeover", "--reason", "fire"},
+        [&] { replace(saved("second"), sites_.second()); },
+        [&](const std::string& where) {
+          if (fs::exists(sites_.second() / "ledger/standby.json")) {
+            const auto again = sites_.take_over();
+            ASSERT_EQ(again.exit_code, 0) << where << again.err;
+            EXPECT_EQ(again.json()["epoch"], 2) << where;
+          }
+          const auto journal = sites_.at_second({"--json", "journal", "show"}).json()["entries"];
+          std::size_t takeovers = 0;
+          for (const auto& entry : journal) takeovers += entry["act"] == "takeover" ? 1U : 0U;
+          EXPECT_EQ(takeovers, 1U) << where;
+          EXPECT_EQ(sites_.digest_second(), sites_.digest_first()) << where;
+        },
+        4);
+  }
+  // follow_until_adopted kills a follow between adopting a shipment and noting that it did.
+  void follow_until_adopted() {
+    const auto before = sites_.digest_second();
+    const auto mark = sites_.second() / "ledger/standby.json";
+    for (std::uint64_t step = 1; step < 100; ++step) {
+      replace(saved("second"), sites_.second());
+      fugo::testing::FaultPlan plan;
+      plan.kill_at = step;
+      plan.kill_after = true;
+      if (run(plan, sites_.second() / "fugo.toml", {"follow", sites_.folder().string()}).signal !=
+          SIGKILL)
+        break;
+      const auto noted = nlohmann::json::parse(read_file(mark));
+      if (noted.contains("next") && noted["next"].is_object() && sites_.digest_second() != before)
+        return;
+    }
+    FAIL() << "no step is between the two";
+  }
+};
+
+TEST_F(TakeoverCrash, OneThatDiedGoesOnAndIsNotedOnce) {
   ship_and_found();
   replace(sites_.second(), saved("second"));
-  kill_at_each(
-      sites_.second() / "fugo.toml", {"takeover", "--reason", "fire"},
-      [&] { replace(saved("second"), sites_.second()); },
-      [&](const std::string& where) {
-        if (fs::exists(sites_.second() / "ledger/standby.json")) {
-          const auto again = sites_.take_over();
-          ASSERT_EQ(again.exit_code, 0) << where << again.err;
-          EXPECT_EQ(again.json()["epoch"], 2) << where;
-        }
-        const auto journal = sites_.at_second({"--json", "journal", "show"}).json()["entries"];
-        std::size_t takeovers = 0;
-        for (const auto& entry : journal) takeovers += entry["act"] == "takeover" ? 1U : 0U;
-        EXPECT_EQ(takeovers, 1U) << where;
-        EXPECT_EQ(sites_.digest_second(), sites_.digest_first()) << where;
-      },
-      4);
+  kill_takeover();
+}
+
+TEST_F(TakeoverCrash, OneAfterAFollowThatDiedGoesOnToo) {
+  ship_and_found();
+  replace(sites_.second(), saved("second"));
+  (void)sites_.issue_first("N1", 500);
+  ASSERT_EQ(sites_.ship().exit_code, 0);
+  ASSERT_NO_FATAL_FAILURE(follow_until_adopted());
+  replace(sites_.second(), saved("second"));
+  kill_takeover();
 }
 
 }  // namespace

@@ -211,7 +211,7 @@ TEST_F(AccountsTest, TheLinkingAccountCanNeitherIssueNorOrderAnything) {
 
 // People with an account each, and one account that they act as: as docs/operation.md, "Roles", has
 // it with sudo. Numbers that nobody has, so the groups are called gid-61921 and gid-61922.
-constexpr uid_t kSuzuki = 61'911, kTanaka = 61'912;
+constexpr const char *kSuzuki = "61911", *kTanaka = "61912";  // as the kernel reads them
 constexpr gid_t kBackupGroup = 61'921, kAdministrationGroup = 61'922;
 
 // act_as is what a login and `sudo -u OWNER -g GROUP` leave of a process.
@@ -224,9 +224,9 @@ void act_as(const char* person, gid_t group) {
       ::setresuid(kIssuer, kIssuer, kIssuer) != 0)
     ::_exit(126);
 }
-void suzuki_backs_up() { act_as("61911", kBackupGroup); }
-void tanaka_administers() { act_as("61912", kAdministrationGroup); }
-void tanaka_without_a_role() { act_as("61912", kIssuer); }
+void suzuki_backs_up() { act_as(kSuzuki, kBackupGroup); }
+void tanaka_administers() { act_as(kTanaka, kAdministrationGroup); }
+void tanaka_without_a_role() { act_as(kTanaka, kIssuer); }
 
 class PeopleTest : public testing::Test {
  protected:

@@ -139,8 +139,9 @@ class SymbolsTest : public ::testing::Test {
       EXPECT_NE(opened.error().hint.find("CKM_AES_ECB"), std::string::npos);
     }
     Block block;
-    EXPECT_EQ(symbols_->invert_agency(1, 4, {&block, 1}, {&block, 1}).error().code,
-              ErrorCode::kRefused);
+    const auto inverted = symbols_->invert_agency(1, 4, {&block, 1}, {&block, 1});
+    ASSERT_FALSE(inverted);
+    EXPECT_EQ(inverted.error().code, ErrorCode::kRefused);
   }
 
   static inline ScratchToken* issuing_ = nullptr;  // with small calls: 255 blocks

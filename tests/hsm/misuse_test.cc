@@ -343,6 +343,7 @@ TEST(Misuse, WrongLengthMechanismsFingerprintAndDoublesAreFound) {
     EXPECT_NE(refusal({}).find("CKA_ALLOWED_MECHANISMS"), std::string::npos);
     destroy(*wider);
   } else {
+    ASSERT_FALSE(wider);
     EXPECT_EQ(wider.error().native, CKR_GENERAL_ERROR);
   }
 

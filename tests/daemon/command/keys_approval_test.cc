@@ -105,6 +105,26 @@ TEST_F(ApprovalTest, WhatDoesNotSuffice) {
   write_file(path("head"), head);
   expect_refused(create(path("head"), {sign("alice", path("head")), sign("bob", path("head"))}),
                  "another journal");
+  // Well signed, and not what is asked for, or not in the form that there is.
+  const auto sound = read_file(request);
+  const auto expect_signed_refused = [&](const std::string& text, const std::string& why) {
+    write_file(path("odd"), text);
+    expect_refused(create(path("odd"), {sign("alice", path("odd")), sign("bob", path("odd"))}),
+                   why);
+  };
+  auto text = sound;
+  text.replace(text.find("environment=test"), 16, "environment=production");
+  expect_signed_refused(text, "another ledger");
+  text = sound;
+  const auto entries = text.find("journal_entries=");
+  text.replace(entries, text.find('\n', entries) - entries, "journal_entries=999999");
+  expect_signed_refused(text, "that there is not");
+  text.replace(entries, text.find('\n', entries) - entries, "journal_entries=0");
+  expect_signed_refused(text, "that there is not");
+  text = sound;
+  expect_signed_refused(text.insert(entries, "note=nothing\n"), "was changed");
+  text = sound;
+  expect_signed_refused(text.insert(entries, "site=0011\n"), "was changed");  // in another place
   EXPECT_EQ(create(request, {alice, bob}).exit_code, 0) << "the request itself was good";
 }
 

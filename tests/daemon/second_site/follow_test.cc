@@ -275,7 +275,17 @@ TEST(Follow, AFirstSiteThatHandedOverMayTakeBackAndIsFollowedAgain) {
   ASSERT_EQ(sites.ship({"--final"}).exit_code, 0);
   EXPECT_EQ(sites.first().run({"--json", "status"}).json()["frozen"]["link"],
             "handed over to the second site");
-  ASSERT_EQ(sites.first().run({"takeover", "--reason", "it does not start"}).exit_code, 0);
+  const auto mark = sites.first().directory() / "ledger/standby.json";
+  const auto kept = read_file(mark);
+  const std::vector<std::string> take_back = {"--json", "takeover", "--reason",
+                                              "it does not start"};
+  ASSERT_EQ(sites.first().run(take_back).exit_code, 0);
+  // As if it had died before the mark was removed: noted once.
+  const auto head = sites.first().run({"journal", "show", "--last", "1"}).out;
+  write_file(mark, kept);
+  const auto again = sites.first().run(take_back);
+  EXPECT_EQ(again.json()["epoch"], 2) << again.err;
+  EXPECT_EQ(sites.first().run({"journal", "show", "--last", "1"}).out, head);
   EXPECT_EQ(sites.first().run({"--json", "status"}).json()["frozen"]["link"], "");
   (void)sites.issue_first("N1", 500);
   ASSERT_EQ(sites.ship().exit_code, 0);

@@ -150,7 +150,14 @@ TEST(Transport, ATakeoverBesideAFollowTellsOfNoDamage) {
     EXPECT_THAT(taken.err, AnyOf(HasSubstr("lie unapplied"), HasSubstr("another process")));
   }
   follower.join();
-  EXPECT_EQ(followed.exit_code, 0) << followed.err;
+  // The takeover may have had the lock while it looked: the timer comes again.
+  if (followed.exit_code != 0) {
+    EXPECT_EQ(followed.exit_code, 1);
+    EXPECT_THAT(followed.err, HasSubstr("another process"));
+    ASSERT_NE(taken.exit_code, 0) << "nothing was applied";
+    const auto again = sites.follow();
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+  }
   if (taken.exit_code != 0) taken = sites.take_over();
   EXPECT_EQ(taken.exit_code, 0) << taken.err;
   EXPECT_EQ(sites.digest_second(), sites.digest_first());

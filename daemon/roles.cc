@@ -141,6 +141,7 @@ Result<Caller> caller() {
 std::optional<std::string> account_of_file(const std::filesystem::path& path) {
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0 || info.st_uid == hidden_user()) return std::nullopt;
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) return std::nullopt;
   return name_or_number(info.st_uid);
 }
 

@@ -31,11 +31,12 @@ std::string deletion(const std::string& id, std::size_t resident) {
 }
 
 // A file is dropped by who owns it.
-void drop_as(uid_t account, const TestSite& site, const std::string& name,
-             const std::string& text) {
+void drop_as(uid_t account, const TestSite& site, const std::string& name, const std::string& text,
+             fs::perms mode) {
   const auto hidden = folder(site, "inbox") / ("." + name);
   fs::create_directory(folder(site, "inbox"));
   write_file(hidden, text);
+  fs::permissions(hidden, mode);
   ASSERT_EQ(::chown(hidden.c_str(), account, account), 0);
   fs::rename(hidden, folder(site, "inbox") / name);
 }
@@ -53,8 +54,9 @@ std::string held_details(const TestSite& site, const std::string& id) {
 class DropperTest : public testing::Test {
  protected:
   DropperTest() { (void)issue_everybody(site_, 6, {"131016", "472018"}); }
-  void hold(uid_t account, const std::string& id, std::size_t resident) {
-    drop_as(account, site_, id, deletion(id, resident));
+  void hold(uid_t account, const std::string& id, std::size_t resident,
+            fs::perms mode = fs::perms(0600)) {
+    drop_as(account, site_, id, deletion(id, resident), mode);
     ASSERT_TRUE(wait_for([&] { return fs::exists(folder(site_, "held") / id / id); }));
   }
   void expect_refused(const std::vector<std::string>& words, const std::string& why) {
@@ -72,15 +74,19 @@ TEST_F(DropperTest, IsNotWhoApproves) {
   hold(::geteuid(), "MINE", 0);
   hold(kSomebody, "THEIRS", 1);
   hold(kHidden, "UNKNOWN", 2);
+  hold(kSomebody, "OF-ALL", 3, fs::perms(0664));  // whoever wrote it last
   EXPECT_THAT(held_details(site_, "MINE"), HasSubstr(R"("dropped_by":"root")"));
   EXPECT_THAT(held_details(site_, "THEIRS"), HasSubstr(R"("dropped_by":"uid-61901")"));
   EXPECT_EQ(held_details(site_, "UNKNOWN").find("dropped_by"), std::string::npos);
   expect_refused({"jobs", "approve", "MINE"}, "was dropped or signed by root");
   expect_refused({"--operator", "chief", "jobs", "approve", "MINE"}, "must not approve it");
+  EXPECT_EQ(held_details(site_, "OF-ALL").find("dropped_by"), std::string::npos);
   expect_refused({"jobs", "approve", "UNKNOWN"}, "nobody knows who dropped it");
+  expect_refused({"jobs", "approve", "OF-ALL"}, "nobody knows who dropped it");
   ASSERT_EQ(site_.run({"jobs", "approve", "THEIRS"}).exit_code, 0);
   ASSERT_TRUE(wait_for([&] { return answered(site_, "THEIRS"); })) << daemon.log();
-  EXPECT_EQ(entries(folder(site_, "held")), (std::vector<std::string>{"MINE", "UNKNOWN"}));
+  EXPECT_EQ(entries(folder(site_, "held")),
+            (std::vector<std::string>{"MINE", "OF-ALL", "UNKNOWN"}));
   // Who dropped it may take it back.
   ASSERT_EQ(site_.run({"jobs", "refuse", "MINE"}).exit_code, 0);
   ASSERT_TRUE(wait_for([&] { return refused(site_, "MINE"); })) << daemon.log();

@@ -94,7 +94,11 @@ Status open_parts(const char* config_path, const fugo_options* options, fugo_lin
   FUGO_ASSIGN(auto site,
               daemon::open_site(settings, hsm::TokenRole::kLinking, keystore::Access::kRead));
   FUGO_ASSIGN(made.linking, engine::Linking::open(std::move(site), link));
-  FUGO_ASSIGN(made.uses, UseSpooler::start(*made.linking, settings.link_usage));
+  std::optional<Calendar> quota;
+  if (link.quota_per_day != 0) {
+    FUGO_ASSIGN(quota, Calendar::of(link.time_zone));
+  }
+  FUGO_ASSIGN(made.uses, UseSpooler::start(*made.linking, settings.link_usage, quota));
   return {};
 }
 

@@ -10,17 +10,22 @@
 namespace fugo::api {
 
 Result<std::unique_ptr<UseSpooler>> UseSpooler::start(engine::Linking& linking,
-                                                      const std::filesystem::path& folder) {
+                                                      const std::filesystem::path& folder,
+                                                      const std::optional<Calendar>& quota) {
   FUGO_ASSIGN(auto spool, daemon::UsageSpool::open(folder, program_invocation_short_name));
-  std::unique_ptr<UseSpooler> made(new UseSpooler(linking, folder, std::move(spool)));
+  std::unique_ptr<UseSpooler> made(new UseSpooler(linking, folder, std::move(spool), quota));
+  FUGO_TRY(made->learn());
   const QuietSignals quiet;
   made->thread_ = std::thread([spooler = made.get()] { spooler->run(); });
   return made;
 }
 
 UseSpooler::UseSpooler(engine::Linking& linking, const std::filesystem::path& folder,
-                       std::unique_ptr<daemon::UsageSpool> spool)
-    : linking_(linking), folder_(folder), spool_(std::move(spool)), from_(unix_now()) {}
+                       std::unique_ptr<daemon::UsageSpool> spool,
+                       const std::optional<Calendar>& quota)
+    : linking_(linking), folder_(folder), spool_(std::move(spool)), from_(unix_now()) {
+  if (quota) day_.emplace(folder, *quota);
+}
 
 UseSpooler::~UseSpooler() {
   {
@@ -53,15 +58,35 @@ void UseSpooler::run() {
   }
 }
 
+Status UseSpooler::leave() {
+  const std::int64_t to = unix_now();
+  const auto uses = linking_.take_uses();
+  auto now = linking_.evaluated();
+  keystore::KeyBlocks growth;
+  keystore::add_growth(keystore::key_blocks(blocks_), keystore::key_blocks(now), growth);
+  blocks_ = std::move(now);
+  auto written = spool_->write(uses, from_, to, keystore::block_counts(growth));
+  from_ = to;
+  return written;
+}
+
+// What others used since, and did not leave yet, comes at a later turn. A ledger that was given new
+// keys is opened again by the next question.
+Status UseSpooler::learn() {
+  if (!day_) return {};
+  const auto read = linking_.read_ledger([this](const auto& ledger) { return day_->read(ledger); });
+  if (!read) return read.error().code == ErrorCode::kStale ? Status{} : read;
+  linking_.note_used(day_->uses());
+  return {};
+}
+
 void UseSpooler::write() noexcept {
   // From the beginning, since a file system that hangs fails as well. Only one thread writes.
   if (unwritten_since_ == 0) unwritten_since_ = now();
   try {
-    const std::int64_t to = unix_now();
-    const auto uses = linking_.take_uses();
-    const auto written = spool_->write(uses, from_, to);
-    from_ = to;
+    auto written = leave();
     if (written) unwritten_since_ = 0;
+    if (written) written = learn();
     const std::lock_guard lock(mutex_);
     last_error_ = written ? std::string() : written.error().message();
   } catch (const std::exception&) {  // no memory: the next turn tries again

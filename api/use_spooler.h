@@ -8,21 +8,27 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
+#include "daemon/link_day.h"
 #include "daemon/link_usage.h"
 #include "engine/link/linking.h"
 
 namespace fugo::api {
 
 // UseSpooler takes the uses of a Linking, which must outlive it, about once a minute and at its
-// end, and tells when linking must stop because they cannot be left.
+// end, lets it know what others used of the day's quotas, and tells when linking must stop because
+// they cannot be left.
 class UseSpooler {
  public:
   // start fails when no counts can be left in `folder`: uses that nobody would count are refused.
+  // `quota` is the site's time zone where a day's quota is kept to, which then begins with what
+  // others used today and learns of more at each turn.
   [[nodiscard]] static Result<std::unique_ptr<UseSpooler>> start(
-      engine::Linking& linking, const std::filesystem::path& folder);
+      engine::Linking& linking, const std::filesystem::path& folder,
+      const std::optional<Calendar>& quota = {});
   ~UseSpooler();
   UseSpooler(const UseSpooler&) = delete;
   UseSpooler& operator=(const UseSpooler&) = delete;
@@ -52,14 +58,19 @@ class UseSpooler {
     return std::chrono::steady_clock::now().time_since_epoch().count() | 1;
   }
   UseSpooler(engine::Linking& linking, const std::filesystem::path& folder,
-             std::unique_ptr<daemon::UsageSpool> spool);
+             std::unique_ptr<daemon::UsageSpool> spool, const std::optional<Calendar>& quota);
   void run();
   void write() noexcept;
+  [[nodiscard]] Status learn();
+  [[nodiscard]] Status leave();
 
   engine::Linking& linking_;
   const std::filesystem::path folder_;
   const std::unique_ptr<daemon::UsageSpool> spool_;
-  std::int64_t from_;  // since when it counts; of the thread, and of the destructor after it
+  // Of the thread, and of the destructor after it.
+  std::int64_t from_;                   // since when it counts
+  keystore::BlockCounts blocks_;        // that were left, or are the spool's
+  std::optional<daemon::LinkDay> day_;  // what everybody used of the quotas
 
   std::atomic<std::int64_t> every_ = std::chrono::nanoseconds(std::chrono::minutes(1)).count();
   // When the first write began that was not followed by a good one; 0: there is none.

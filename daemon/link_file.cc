@@ -118,6 +118,36 @@ class AnswerFile {
   bool mine_ = false;
 };
 
+// check_quota looks anew at what everybody used today. Two accounts that leave counts for the
+// daemon do not see each other while both are at work.
+Status check_quota(engine::Site& site, const LinkRequest& request, std::uint64_t wanted) {
+  if (request.quota_per_day == 0) return {};
+  FUGO_TRY(request.day->read(site.ledger()));
+  const std::uint64_t used = request.day->used(request.from);
+  const std::uint64_t left = request.quota_per_day - std::min(request.quota_per_day, used);
+  if (wanted <= left) return {};
+  return fail(ErrorCode::kRefused,
+              fmt::format("holds {} symbols of {}, and {} are left of the {} that may be linked in "
+                          "a day",
+                          wanted, request.from, left, request.quota_per_day),
+              request.symbols.string(), "link fewer, or see [linking] quota_per_day");
+}
+
+// begin_within_quota begins the transaction that journals the act; nobody else's act has come in
+// between since the quota was looked at.
+Result<std::unique_ptr<keystore::Update>> begin_within_quota(engine::Site& site,
+                                                             const LinkRequest& request,
+                                                             std::uint64_t wanted) {
+  constexpr int kAttempts = 100;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    FUGO_TRY(check_quota(site, request, wanted));
+    FUGO_ASSIGN(auto update, site.ledger().begin());
+    if (request.quota_per_day == 0 || update->state().journal_entries == request.day->entries())
+      return update;
+  }
+  return fail(ErrorCode::kRefused, "the ledger keeps being changed by others", {}, "try it again");
+}
+
 Status journal(engine::Site& site, const LinkRequest& request, const LinkReport& report,
                const keystore::KeyBlocks& blocks) {
   nlohmann::ordered_json details = {
@@ -126,19 +156,22 @@ Status journal(engine::Site& site, const LinkRequest& request, const LinkReport&
     details[std::string(link_status_name(static_cast<LinkStatus>(status)))] =
         report.by_status[status];
   details["blocks"] = blocks_document(blocks);
-  FUGO_ASSIGN(const auto update, site.ledger().begin());
+  FUGO_ASSIGN(const auto update, begin_within_quota(site, request, report.answered()));
   FUGO_TRY(check_frozen(update->state()));
+  keystore::add_growth({}, blocks, update->state().blocks);
   FUGO_TRY(update->append_journal(request.actor, "link", details.dump()));
   return update->commit();
 }
 
 // count leaves the act for the daemon to journal.
 Status count(engine::Site& site, const LinkRequest& request, const LinkReport& report,
-             std::int64_t from) {
+             std::int64_t from, const keystore::KeyBlocks& blocks) {
   FUGO_TRY(look_at_freeze(site));
+  FUGO_TRY(check_quota(site, request, report.answered()));
   const engine::LinkUse use{request.from, report.symbols,
-                            report.by_status[static_cast<std::size_t>(LinkStatus::kOk)]};
-  return request.spool->write({&use, 1}, from, unix_now());
+                            report.by_status[static_cast<std::size_t>(LinkStatus::kOk)],
+                            report.symbols - report.answered()};
+  return request.spool->write({&use, 1}, from, unix_now(), keystore::block_counts(blocks));
 }
 
 Status check_agencies(const engine::Site& site, const LinkRequest& request) {
@@ -179,6 +212,11 @@ Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
         request.symbols.string(), "link fewer at once, or see [linking] rows_per_file");
   const BlockMeter meter(site.token());
   auto items = items_of(lines);
+  FUGO_TRY(check_quota(site, request,
+                       static_cast<std::uint64_t>(
+                           std::count_if(items.begin(), items.end(), [](const LinkItem& item) {
+                             return item.status != LinkStatus::kBadSymbol;
+                           }))));
   FUGO_TRY(engine::link_symbols(site, request.from, request.to, items,
                                 [&site] { return look_at_freeze(site); }));
   LinkReport report;
@@ -186,7 +224,7 @@ Result<LinkReport> link_file(engine::Site& site, const LinkRequest& request) {
   for (const auto& item : items) ++report.by_status[static_cast<std::size_t>(item.status)];
   FUGO_ASSIGN(auto answer, AnswerFile::write(request.output, lines, items));
   FUGO_TRY(request.spool == nullptr ? journal(site, request, report, meter.blocks())
-                                    : count(site, request, report, began));
+                                    : count(site, request, report, began, meter.blocks()));
   FUGO_TRY(answer.publish());
   return report;
 }

@@ -10,8 +10,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "base/file.h"
 #include "base/group_share.h"
@@ -24,7 +27,9 @@ using nlohmann::ordered_json;
 constexpr int kVersion = 1;
 constexpr std::size_t kMostText = 64;
 constexpr std::uint64_t kMostCount = 1'000'000'000'000'000;  // sums of thousands still fit
-constexpr std::int64_t kLatestTime = 253402300799;           // the end of the year 9999
+constexpr unsigned kVersionBits = 16;
+constexpr std::uint64_t kMostVersion = 0xFFFF, kMostPurpose = 0xFF;
+constexpr std::int64_t kLatestTime = 253402300799;  // the end of the year 9999
 constexpr const char* kHint =
     "fugo init --linking-group makes it; by hand: install -d -m 3770 -o DAEMON'S-ACCOUNT -g "
     "LINKING-GROUP FOLDER";
@@ -51,7 +56,8 @@ bool is_code(std::string_view code) {
 }
 
 bool is_use(const engine::LinkUse& use) {
-  return is_code(use.agency) && use.ok <= use.asked && use.asked <= kMostCount;
+  return is_code(use.agency) && use.asked <= kMostCount && use.ok <= use.asked &&
+         use.in_vain <= use.asked - use.ok;
 }
 
 tl::unexpected<Error> malformed(const char* what) {
@@ -85,6 +91,55 @@ Result<std::vector<engine::LinkUse>> uses_of(const ordered_json& object) {
   return uses;
 }
 
+// Counts that older programs do not know lie beside `uses`, where they do not look.
+Status add_in_vain(const ordered_json& object, std::vector<engine::LinkUse>& uses) {
+  const auto found = object.find("in_vain");
+  if (found == object.end()) return {};
+  if (!found->is_object() || found->size() > uses.size())
+    return malformed("has counts in vain of nobody");
+  for (auto& use : uses) {
+    if (!found->contains(use.agency)) continue;
+    const auto count = number_of(*found, use.agency.c_str());
+    use.in_vain = static_cast<std::uint64_t>(count);
+    if (count < 0 || !is_use(use)) return malformed("has an impossible count in vain");
+  }
+  return {};
+}
+
+// A key is written PURPOSE.VERSION, both by number: "1.2" is the linkage key of version 2.
+std::string key_text(keystore::KeyNumber key) {
+  return fmt::format("{}.{}", key >> kVersionBits, key & kMostVersion);
+}
+
+std::optional<keystore::KeyNumber> key_of(const std::string& text) {
+  unsigned purpose = 0, version = 0;
+  const auto dot = text.find('.');
+  if (dot == std::string::npos) return std::nullopt;
+  const char* const end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), text.data() + dot, purpose);
+  const auto second = std::from_chars(text.data() + dot + 1, end, version);
+  if (first.ec != std::errc() || second.ec != std::errc() || purpose > kMostPurpose ||
+      version > kMostVersion)
+    return std::nullopt;
+  const auto key = (static_cast<keystore::KeyNumber>(purpose) << kVersionBits) + version;
+  return key_text(key) == text ? std::optional(key) : std::nullopt;
+}
+
+Result<keystore::BlockCounts> blocks_of(const ordered_json& object) {
+  keystore::BlockCounts blocks;
+  const auto found = object.find("blocks");
+  if (found == object.end()) return blocks;
+  if (!found->is_object() || found->size() > kMostKeysInFile)
+    return malformed("has blocks of too many keys");
+  for (const auto& [text, value] : found->items()) {
+    const auto key = key_of(text);
+    const auto count = number_of(*found, text.c_str());
+    if (!key || count < 0) return malformed("has blocks of no key, or an impossible number");
+    blocks[*key] = static_cast<std::uint64_t>(count);
+  }
+  return blocks;
+}
+
 void add(std::vector<engine::LinkUse>& to, const engine::LinkUse& use) {
   const auto same = std::find_if(to.begin(), to.end(),
                                  [&](const auto& other) { return other.agency == use.agency; });
@@ -94,6 +149,7 @@ void add(std::vector<engine::LinkUse>& to, const engine::LinkUse& use) {
   }
   same->asked = std::min(same->asked + use.asked, kMostCount);
   same->ok = std::min(same->ok + use.ok, same->asked);
+  same->in_vain = std::min(same->in_vain + use.in_vain, same->asked - same->ok);
 }
 
 Result<std::string> new_name(std::int64_t process) {
@@ -143,6 +199,9 @@ std::string encode_summary(const UsageSummary& summary) {
   if (!summary.order.empty()) text["order"] = summary.order;
   auto& uses = text["uses"] = ordered_json::object();
   for (const auto& use : summary.uses) uses[use.agency] = {{"asked", use.asked}, {"ok", use.ok}};
+  for (const auto& use : summary.uses)
+    if (use.in_vain > 0) text["in_vain"][use.agency] = use.in_vain;
+  for (const auto& [key, count] : summary.blocks) text["blocks"][key_text(key)] = count;
   return text.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
@@ -167,6 +226,8 @@ Result<UsageSummary> decode_summary(std::string_view text) {
   const auto uses = object.find("uses");
   if (uses == object.end()) return malformed("has no counts");
   FUGO_ASSIGN(summary.uses, uses_of(*uses));
+  FUGO_TRY(add_in_vain(object, summary.uses));
+  FUGO_ASSIGN(summary.blocks, blocks_of(object));
   return summary;
 }
 
@@ -199,8 +260,8 @@ Result<std::unique_ptr<UsageSpool>> UsageSpool::open(const std::filesystem::path
   return spool;
 }
 
-Status UsageSpool::write(std::span<const engine::LinkUse> uses, std::int64_t from,
-                         std::int64_t to) {
+Status UsageSpool::write(std::span<const engine::LinkUse> uses, std::int64_t from, std::int64_t to,
+                         const keystore::BlockCounts& blocks) {
   const std::lock_guard lock(mutex_);
   if (::getpid() != process_)
     return fail(ErrorCode::kRefused, "uses belong to the process that counted them", "link usage",
@@ -208,6 +269,8 @@ Status UsageSpool::write(std::span<const engine::LinkUse> uses, std::int64_t fro
   if (kept_.empty()) kept_from_ = from;
   for (const auto& use : uses)
     if (use.asked > 0 && is_use(use)) add(kept_, use);
+  for (const auto& [key, count] : blocks)
+    if (count > 0) kept_blocks_[key] = std::min(kept_blocks_[key] + count, kMostCount);
   while (!kept_.empty()) {
     UsageSummary summary = head_;
     summary.from = std::clamp<std::int64_t>(std::min(from, kept_from_), 0, kLatestTime);
@@ -215,7 +278,11 @@ Status UsageSpool::write(std::span<const engine::LinkUse> uses, std::int64_t fro
     const auto count = std::min(kept_.size(), kMostAgenciesInFile);
     const auto first = kept_.end() - static_cast<std::ptrdiff_t>(count);
     summary.uses.assign(first, kept_.end());
-    FUGO_TRY(write_file(summary));
+    summary.blocks = std::exchange(kept_blocks_, {});
+    if (auto written = write_file(summary); !written) {
+      kept_blocks_ = std::move(summary.blocks);
+      return written;
+    }
     // It counts from here on: after a sync that failed it must not be written again.
     kept_.erase(first, kept_.end());
     FUGO_TRY(sync_directory(folder_));

@@ -29,6 +29,7 @@ inline constexpr unsigned kLinkUsageMode = 03770;
 // journal.
 inline constexpr std::string_view kUsePrefix = "use-", kUseSuffix = ".json";
 inline constexpr std::size_t kMostAgenciesInFile = 500;
+inline constexpr std::size_t kMostKeysInFile = 100;
 inline constexpr std::size_t kMostUseFileBytes = 64 * 1024;
 
 // UsageSummary is the content of one file. It names agencies, never a symbol or a person.
@@ -40,6 +41,7 @@ struct UsageSummary {
   std::string operator_name;  // who ran the program, where it knows; else empty
   std::string order;          // number of the work order, or empty
   std::vector<engine::LinkUse> uses;
+  keystore::BlockCounts blocks{};  // evaluated for them and others, as the process says
 };
 
 // is_use_name tells whether a file has a name that UsageSpool gives.
@@ -63,13 +65,14 @@ class UsageSpool {
       const std::filesystem::path& folder, std::string_view program,
       const std::string& operator_name = {}, const std::string& order = {});
 
-  // write leaves a file of these uses, counted from `from` to `to` (seconds since 1970), which is
-  // durable when it returns; nothing when nothing was asked. After an error the counts are kept and
+  // write leaves a file of these uses and blocks, counted from `from` to `to` (seconds since 1970),
+  // which is durable when it returns; nothing when nothing was asked: blocks go with the next uses.
+  // After an error the counts are kept and
   // go with the next call, so the caller must not give them again. Uses without an agency's code or
   // with more answers than questions are left out, which is kInternal; the others are written.
   // kRefused in a forked child.
   [[nodiscard]] Status write(std::span<const engine::LinkUse> uses, std::int64_t from,
-                             std::int64_t to);
+                             std::int64_t to, const keystore::BlockCounts& blocks = {});
 
  private:
   UsageSpool() = default;
@@ -83,6 +86,7 @@ class UsageSpool {
   std::mutex mutex_;                   // guards what follows
   std::vector<engine::LinkUse> kept_;  // of calls that failed, by agency
   std::int64_t kept_from_ = 0;
+  keystore::BlockCounts kept_blocks_;
 };
 
 }  // namespace fugo::daemon

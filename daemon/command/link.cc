@@ -35,6 +35,10 @@ Result<Outcome> run(Context& context, const LinkRequest& given) {
   }
   request.spool = spool.get();
   request.most_rows = settings.link_rows_per_file;
+  FUGO_ASSIGN(auto calendar, Calendar::of(settings.link.time_zone));
+  LinkDay day(settings.link_usage, std::move(calendar));
+  request.quota_per_day = settings.link.quota_per_day;
+  request.day = &day;
   FUGO_ASSIGN(const auto site,
               open_site(settings, hsm::TokenRole::kLinking,
                         spool ? keystore::Access::kRead : keystore::Access::kAppend));

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "daemon/key_making.h"
+#include "engine/block_count.h"
 #include "engine/starts.h"
 
 namespace fugo::daemon {
@@ -22,21 +23,13 @@ constexpr std::uint64_t kSlack = 4096;
 
 }  // namespace
 
-keystore::BlockCounts evaluated_blocks(const hsm::Token& token) {
-  keystore::BlockCounts counts;
-  for (const auto& use : token.evaluated())
-    counts[(static_cast<keystore::KeyNumber>(use.key.purpose) << kVersionBits) + use.key.version] +=
-        use.count;
-  return counts;
-}
-
 BlockMeter::BlockMeter(const hsm::Token& token)
-    : token_(token), at_start_(evaluated_blocks(token)) {}
+    : token_(token), at_start_(engine::evaluated_blocks(token)) {}
 
 keystore::KeyBlocks BlockMeter::blocks() const {
   keystore::KeyBlocks blocks = before_;
   keystore::add_growth(keystore::key_blocks(at_start_),
-                       keystore::key_blocks(evaluated_blocks(token_)), blocks);
+                       keystore::key_blocks(engine::evaluated_blocks(token_)), blocks);
   return blocks;
 }
 

@@ -30,9 +30,6 @@ class BlockMeter {
   keystore::KeyBlocks before_;
 };
 
-// evaluated_blocks is what a token evaluated since it was opened.
-[[nodiscard]] keystore::BlockCounts evaluated_blocks(const hsm::Token& token);
-
 // blocks_document gives counts by key: {"linkage-v1": 4000, ...}, for summaries and the journal.
 [[nodiscard]] nlohmann::json blocks_document(const keystore::KeyBlocks& blocks);
 

@@ -43,5 +43,8 @@ void collect_token(const hsm::Health& health, Families& families);
 void collect_symbols(Families& families);
 // collect_ledger: the error of a ledger that cannot be read.
 [[nodiscard]] Status collect_ledger(const keystore::Ledger& ledger, Families& families);
+// collect_links brings `day` up to date.
+[[nodiscard]] Status collect_links(const keystore::Ledger& ledger, LinkDay& day,
+                                   std::uint64_t quota_per_day, Families& families);
 
 }  // namespace fugo::daemon

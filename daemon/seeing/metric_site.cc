@@ -2,6 +2,7 @@
 #include <array>
 
 #include "daemon/jobs/block_meter.h"
+#include "daemon/link_day.h"
 #include "daemon/seeing/metric_families.h"
 #include "engine/symbol_count.h"
 #include "hsm/health.h"
@@ -76,6 +77,25 @@ void collect_symbols(Families& families) {
                      {{"kind", std::string(row.kind)}, {"method", std::string(row.method)}});
 }
 
+Status collect_links(const keystore::Ledger& ledger, LinkDay& day, std::uint64_t quota_per_day,
+                     Families& families) {
+  FUGO_TRY(day.read(ledger));
+  const auto uses = day.uses();
+  if (quota_per_day != 0)
+    families.gauge("fugo_link_quota_per_day", "Symbols of one agency that may be linked in a day.",
+                   number(quota_per_day));
+  for (const auto& use : uses)
+    families.gauge("fugo_link_asked_today", "Symbols that were asked for today, by inquirer.",
+                   number(use.asked), {{"agency", use.agency}});
+  for (const auto& use : uses)
+    families.gauge("fugo_link_used_today", "Of them, those that were answered and take of a quota.",
+                   number(use.asked - use.in_vain), {{"agency", use.agency}});
+  for (const auto& use : uses)
+    families.gauge("fugo_link_ok_today", "Of them, those that were linked or resolved.",
+                   number(use.ok), {{"agency", use.agency}});
+  return {};
+}
+
 Status collect_ledger(const keystore::Ledger& ledger, Families& families) {
   FUGO_ASSIGN(const auto state, ledger.state());
   FUGO_ASSIGN(const auto usage, ledger.usage());
@@ -85,7 +105,7 @@ Status collect_ledger(const keystore::Ledger& ledger, Families& families) {
   const auto blocks = blocks_document(state.blocks);
   for (const auto& [key, count] : blocks.items())
     families.counter("fugo_key_blocks_total",
-                     "Blocks that symbol keys evaluated for jobs that were committed, ever.",
+                     "Blocks that symbol keys evaluated, ever, as far as the journal tells.",
                      number(count.get<std::uint64_t>()), {{"key", key}});
   families.counter("fugo_unexplained_blocks_total",
                    "Of them, those that no row of a request accounts for.",

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "daemon/command/names.h"
+#include "daemon/link_day.h"
 #include "daemon/seeing/metric_families.h"
 
 namespace fugo::daemon {
@@ -66,7 +67,9 @@ struct Metrics::Parts : prometheus::Collectable {
 
   mutable std::atomic<bool> damaged{false};
   mutable std::mutex site_mutex;
-  engine::Site* site = nullptr;  // guarded by site_mutex
+  engine::Site* site = nullptr;       // guarded by site_mutex
+  std::unique_ptr<LinkDay> link_day;  // guarded by site_mutex
+  std::uint64_t link_quota = 0;       // guarded by site_mutex
 
   std::unique_ptr<prometheus::Exposer> exposer;  // nothing for port 0
 };
@@ -82,7 +85,9 @@ std::vector<prometheus::MetricFamily> Metrics::Parts::Collect() const {
     bool readable = false;
     if (site != nullptr) {
       collect_token(site->token().health(), families);
-      const auto ledger = collect_ledger(site->ledger(), families);
+      auto ledger = collect_ledger(site->ledger(), families);
+      if (ledger && link_day != nullptr)
+        ledger = collect_links(site->ledger(), *link_day, link_quota, families);
       readable = ledger.has_value();
       if (!readable && ledger.error().code == ErrorCode::kDamaged) damaged = true;
     }
@@ -133,6 +138,12 @@ Result<std::unique_ptr<Metrics>> Metrics::start(const MetricsSection& section,
 void Metrics::watch(engine::Site* site) {
   const std::lock_guard lock(parts_->site_mutex);
   parts_->site = site;
+}
+
+void Metrics::count_links(std::unique_ptr<LinkDay> day, std::uint64_t quota_per_day) {
+  const std::lock_guard lock(parts_->site_mutex);
+  parts_->link_day = std::move(day);
+  parts_->link_quota = quota_per_day;
 }
 
 void Metrics::segment_committed(JobKind kind, double seconds) {

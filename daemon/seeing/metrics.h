@@ -14,6 +14,8 @@
 
 namespace fugo::daemon {
 
+class LinkDay;
+
 // WatchedFolder is a folder whose file system must have room: {"outbox", "/var/lib/fugo/outbox"}.
 struct WatchedFolder {
   std::string name;
@@ -42,6 +44,10 @@ class Metrics {
   // watch names the site that is open, whose ledger and token are read at each scrape; nullptr
   // before it is closed (this waits for a scrape that is under way).
   void watch(engine::Site* site);
+
+  // count_links: each scrape tells what was linked today, by everybody, for each agency that asked,
+  // and how much it may (0: no limit). Without it nothing of linking is told.
+  void count_links(std::unique_ptr<LinkDay> day, std::uint64_t quota_per_day);
 
   // segment_committed is for JobOptions::segment_committed.
   void segment_committed(keystore::JobKind kind, double seconds);

@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "daemon/link_day.h"
 #include "daemon/seeing/log.h"
 #include "daemon/seeing/metrics.h"
 #include "daemon/seeing/status_board.h"
@@ -74,6 +75,9 @@ class Service {
     FUGO_ASSIGN(board_, StatusBoard::open(settings_.status_file(), FUGO_VERSION));
     FUGO_ASSIGN(metrics_,
                 Metrics::start(settings_.metrics, *board_, watched(settings_), FUGO_VERSION));
+    FUGO_ASSIGN(auto calendar, Calendar::of(settings_.link.time_zone));
+    metrics_->count_links(std::make_unique<LinkDay>(settings_.link_usage, std::move(calendar)),
+                          settings_.link.quota_per_day);
     FUGO_ASSIGN(worker_, Worker::start(settings_, *board_, *metrics_));
     log_info("fugod is here", {field::folder(settings_.daemon.inbox)});
     const auto status = loop();

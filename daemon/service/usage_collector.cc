@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/files/row.h"
+#include "daemon/jobs/block_meter.h"
 #include "daemon/seeing/log.h"
 
 namespace fugo::daemon {
@@ -41,12 +42,16 @@ void remove_if_old(const std::filesystem::path& path) {
 // Entry is one entry of the journal in the making.
 struct Entry {
   ordered_json files = ordered_json::array();
-  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> agencies;  // asked, ok
+  std::map<std::string, engine::LinkUse> agencies;
+  keystore::BlockCounts blocks;
 
   [[nodiscard]] std::string details() const {
     ordered_json text = {{"files", files}, {"agencies", ordered_json::object()}};
     for (const auto& [code, counts] : agencies)
-      text["agencies"][code] = {{"asked", counts.first}, {"ok", counts.second}};
+      text["agencies"][code] = {{"asked", counts.asked}, {"ok", counts.ok}};
+    for (const auto& [code, counts] : agencies)
+      if (counts.in_vain > 0) text["in_vain"][code] = counts.in_vain;
+    if (!blocks.empty()) text["blocks"] = blocks_document(keystore::key_blocks(blocks));
     return text.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
   }
 };
@@ -56,12 +61,10 @@ struct Entry {
 Status UsageCollector::collect(keystore::Ledger& ledger) {
   FUGO_ASSIGN(const auto found, names());
   if (found.empty()) return {};
-  std::set<std::string> codes;
-  FUGO_ASSIGN(const auto agencies, ledger.agencies());
-  for (const auto& agency : agencies) codes.insert(agency.code);
+  FUGO_ASSIGN(const auto known, known_to(ledger));
   std::vector<UseFile> files;
   for (const auto& name : found) {
-    auto file = read(name, codes);
+    auto file = read(name, known);
     if (file)
       files.push_back(std::move(*file));
     else if (file.error().code == ErrorCode::kRefused)
@@ -73,6 +76,16 @@ Status UsageCollector::collect(keystore::Ledger& ledger) {
   if (!looked_back_) FUGO_TRY(look_back(ledger, files));
   FUGO_TRY(journal(ledger, files));
   return destroy(files);
+}
+
+Result<UsageCollector::Known> UsageCollector::known_to(const keystore::Ledger& ledger) {
+  Known known;
+  FUGO_ASSIGN(const auto agencies, ledger.agencies());
+  for (const auto& agency : agencies) known.codes.insert(agency.code);
+  FUGO_ASSIGN(const auto keys, ledger.key_rows());
+  for (const auto& key : keys)
+    known.keys.insert((static_cast<keystore::KeyNumber>(key.purpose) << 16U) + key.version);
+  return known;
 }
 
 Result<std::vector<std::string>> UsageCollector::names() const {
@@ -93,7 +106,7 @@ Result<std::vector<std::string>> UsageCollector::names() const {
 }
 
 Result<UsageCollector::UseFile> UsageCollector::read(const std::string& name,
-                                                     const std::set<std::string>& codes) const {
+                                                     const Known& known) const {
   const auto path = folder_ / name;
   if (!is_use_name(name))
     return fail(ErrorCode::kRefused, "is not the name of a summary of uses", name);
@@ -113,8 +126,11 @@ Result<UsageCollector::UseFile> UsageCollector::read(const std::string& name,
   UseFile file{name, info.st_mtime, info.st_uid, {}};
   FUGO_ASSIGN(file.summary, decode_summary(text));
   for (const auto& use : file.summary.uses)
-    if (codes.count(use.agency) == 0)
+    if (known.codes.count(use.agency) == 0)
       return fail(ErrorCode::kRefused, "names an agency that is not registered", name);
+  for (const auto& [key, count] : file.summary.blocks)
+    if (known.keys.count(key) == 0)
+      return fail(ErrorCode::kRefused, "names a key that is not registered", name);
   return file;
 }
 
@@ -152,7 +168,7 @@ Status UsageCollector::journal(keystore::Ledger& ledger, const std::vector<UseFi
   std::vector<std::string> names;
   const auto flush = [&]() -> Status {
     if (names.empty()) return {};
-    FUGO_TRY(commit(ledger, entry.details()));
+    FUGO_TRY(commit(ledger, entry.details(), keystore::key_blocks(entry.blocks)));
     journaled_.insert(names.begin(), names.end());
     entry = Entry();
     names.clear();
@@ -172,9 +188,12 @@ Status UsageCollector::journal(keystore::Ledger& ledger, const std::vector<UseFi
     const auto put = [&](Entry& to) {
       to.files.push_back(head);
       for (const auto& use : file.summary.uses) {
-        to.agencies[use.agency].first += use.asked;
-        to.agencies[use.agency].second += use.ok;
+        auto& sum = to.agencies[use.agency];
+        sum.asked += use.asked;
+        sum.ok += use.ok;
+        sum.in_vain += use.in_vain;
       }
+      for (const auto& [key, count] : file.summary.blocks) to.blocks[key] += count;
     };
     put(longer);
     if (longer.details().size() > kMostDetailBytes) {
@@ -188,8 +207,10 @@ Status UsageCollector::journal(keystore::Ledger& ledger, const std::vector<UseFi
   return flush();
 }
 
-Status UsageCollector::commit(keystore::Ledger& ledger, const std::string& details) {
+Status UsageCollector::commit(keystore::Ledger& ledger, const std::string& details,
+                              const keystore::KeyBlocks& blocks) {
   FUGO_ASSIGN(const auto update, ledger.begin());
+  keystore::add_growth({}, blocks, update->state().blocks);
   FUGO_TRY(update->append_journal(actor_, kAct, details));
   return update->commit();
 }

@@ -15,9 +15,9 @@ namespace fugo::daemon {
 
 // UsageCollector takes the files of one folder: counts go into the journal as one entry `link.use`
 // for many files, then the files are destroyed. Whoever may write there is not trusted: a file that
-// is not as it must be, or names an agency that is not registered, is renamed to .refused-NAME and
-// stays for somebody to look at. Each file is journaled once, also when the daemon dies at any
-// step (docs/exactly-once.md). Of one thread.
+// is not as it must be, or names an agency or a key that is not registered, is renamed to
+// .refused-NAME and stays for somebody to look at. Each file is journaled once, also when the
+// daemon dies at any step (docs/exactly-once.md). Of one thread.
 class UsageCollector {
  public:
   UsageCollector(std::filesystem::path folder, keystore::Actor actor)
@@ -38,11 +38,17 @@ class UsageCollector {
     UsageSummary summary;
   };
   [[nodiscard]] Result<std::vector<std::string>> names() const;
-  [[nodiscard]] Result<UseFile> read(const std::string& name,
-                                     const std::set<std::string>& codes) const;
+  // Known is what a file may name.
+  struct Known {
+    std::set<std::string> codes;
+    std::set<keystore::KeyNumber> keys;
+  };
+  [[nodiscard]] static Result<Known> known_to(const keystore::Ledger& ledger);
+  [[nodiscard]] Result<UseFile> read(const std::string& name, const Known& known) const;
   [[nodiscard]] Status look_back(keystore::Ledger& ledger, const std::vector<UseFile>& files);
   [[nodiscard]] Status journal(keystore::Ledger& ledger, const std::vector<UseFile>& files);
-  [[nodiscard]] Status commit(keystore::Ledger& ledger, const std::string& details);
+  [[nodiscard]] Status commit(keystore::Ledger& ledger, const std::string& details,
+                              const keystore::KeyBlocks& blocks);
   [[nodiscard]] Status destroy(const std::vector<UseFile>& files);
   void refuse(const std::string& name, const Error& error);
 

@@ -64,9 +64,21 @@ void LinkUses::give_back(keystore::AgencyNumber agency, std::uint64_t day) {
     if (of_day.compare_exchange_weak(seen, seen - 1, std::memory_order_relaxed)) return;
 }
 
-void LinkUses::count(keystore::AgencyNumber agency, bool ok) {
+void LinkUses::raise(keystore::AgencyNumber agency, std::uint64_t day, std::uint64_t used) {
+  if (quota_per_day_ == 0) return;
+  auto& of_day = used_->of_day[agency];
+  const std::uint64_t least = day << kUsedBits | std::min(used, kUsed);
+  std::uint64_t seen = of_day.load(std::memory_order_relaxed);
+  while (seen < least && !of_day.compare_exchange_weak(seen, least, std::memory_order_relaxed)) {
+  }
+}
+
+void LinkUses::count(keystore::AgencyNumber agency, bool ok, bool in_vain) {
   auto& counts = counts_[agency];
-  (ok ? counts.ok : counts.other).fetch_add(1, std::memory_order_relaxed);
+  (ok        ? counts.ok
+   : in_vain ? counts.in_vain
+             : counts.other)
+      .fetch_add(1, std::memory_order_relaxed);
 }
 
 std::vector<LinkUse> LinkUses::take(const std::vector<keystore::Agency>& agencies) {
@@ -76,7 +88,8 @@ std::vector<LinkUse> LinkUses::take(const std::vector<keystore::Agency>& agencie
   for (std::size_t i = 0; i < agencies.size(); ++i) {
     Counts& counts = counts_[agencies[i].number];
     uses[i].ok = counts.ok.exchange(0);
-    uses[i].asked = uses[i].ok + counts.other.exchange(0);
+    uses[i].in_vain = counts.in_vain.exchange(0);
+    uses[i].asked = uses[i].ok + uses[i].in_vain + counts.other.exchange(0);
   }
   std::erase_if(uses, [](const LinkUse& use) { return use.asked == 0; });
   return uses;

@@ -38,13 +38,16 @@ class LinkUses {
   [[nodiscard]] bool allow(keystore::AgencyNumber agency, std::uint64_t day);
   // give_back is for a use that was allowed and came to no answer.
   void give_back(keystore::AgencyNumber agency, std::uint64_t day);
-  void count(keystore::AgencyNumber agency, bool ok);
+  // raise: at least so many uses of the agency's quota of the day are used.
+  void raise(keystore::AgencyNumber agency, std::uint64_t day, std::uint64_t used);
+  // count: `in_vain` is for a use that came to no answer, which is not `ok`.
+  void count(keystore::AgencyNumber agency, bool ok, bool in_vain = false);
   // take gives the counts since the last time, of the agencies that asked.
   [[nodiscard]] std::vector<LinkUse> take(const std::vector<keystore::Agency>& agencies);
 
  private:
   struct Counts {
-    std::atomic<std::uint64_t> ok{0}, other{0};  // each use is in one of them
+    std::atomic<std::uint64_t> ok{0}, other{0}, in_vain{0};  // each use is in one of them
   };
 
   const std::uint64_t quota_per_day_;

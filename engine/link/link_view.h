@@ -72,12 +72,13 @@ class ViewKeeper {
   }
   // last_transaction is the ledger's.
   [[nodiscard]] std::uint64_t last_transaction() const { return ledger()->last_transaction(); }
-
- private:
+  // ledger is open as it was for the newest view.
   [[nodiscard]] std::shared_ptr<keystore::Ledger> ledger() const {
     const std::lock_guard lock(mutex_);
     return ledger_;
   }
+
+ private:
   [[nodiscard]] Result<std::shared_ptr<const LinkView>> read_or_reopen(const LinkView* previous);
   [[nodiscard]] Result<std::shared_ptr<const LinkView>> read(const LinkView* previous) const;
   [[nodiscard]] Result<std::shared_ptr<const Registry>> read_registry(std::uint64_t version) const;

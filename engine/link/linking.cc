@@ -9,6 +9,7 @@
 
 #include "base/no_throw.h"
 #include "base/parallel.h"
+#include "engine/block_count.h"
 #include "engine/link/combiner.h"
 #include "engine/link/link_uses.h"
 #include "engine/link/link_view.h"
@@ -156,6 +157,22 @@ class LinkingImpl final : public Linking {
     return uses_.take(views_.last()->registry->agencies);
   }
 
+  void note_used(std::span<const LinkUse> today) override {
+    const std::uint64_t day = uses_.today();
+    const auto registry = views_.last()->registry;
+    for (const LinkUse& use : today) {
+      const auto found = registry->numbers.find(use.agency);
+      if (found != registry->numbers.end())
+        uses_.raise(found->second, day, use.asked - use.in_vain);
+    }
+  }
+
+  keystore::BlockCounts evaluated() const override { return evaluated_blocks(site_->token()); }
+
+  Status read_ledger(const std::function<Status(const keystore::Ledger&)>& read) override {
+    return read(*views_.ledger());
+  }
+
   LinkingHealth health() const override {
     LinkingHealth health;
     const auto totals = index_.totals();
@@ -187,7 +204,12 @@ class LinkingImpl final : public Linking {
   }
   void count(AgencyNumber inquirer, std::uint64_t day, const LinkAsk& ask) {
     if (allowed_in_vain(ask)) uses_.give_back(inquirer, day);
-    uses_.count(inquirer, ask.status == LinkStatus::kOk);
+    uses_.count(inquirer, ask.status == LinkStatus::kOk, !answered(ask.status));
+  }
+
+  static bool answered(LinkStatus status) {
+    return status == LinkStatus::kOk || status == LinkStatus::kNotIssued ||
+           status == LinkStatus::kUnknown || status == LinkStatus::kSuperseded;
   }
 
   // allowed_in_vain tells whether an ask took a use of the quota and was not answered.

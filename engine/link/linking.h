@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "engine/link/link_status.h"
 #include "engine/site.h"
+#include "keystore/key_blocks.h"
 
 namespace fugo::engine {
 
@@ -38,9 +39,10 @@ struct LinkingSettings {
   // Most memory of all tables together. When it is full, the agencies longest not asked for go.
   std::size_t index_bytes = std::size_t{4} << 30U;
   // Uses of one inquiring agency that are answered in a day of `time_zone`, by all Linkings of this
-  // process on one ledger; 0: no limit. What is beyond is kQuotaExceeded. A use is an item of
-  // link() or resolve(). An item is answered when its status is kOk, kNotIssued, kUnknown or
-  // kSuperseded; any other gives its use back, and until then holds it.
+  // process on one ledger and what note_used() was told of others; 0: no limit. What is beyond is
+  // kQuotaExceeded. A use is an item of link() or resolve(). An item is answered when its status is
+  // kOk, kNotIssued, kUnknown or kSuperseded; any other gives its use back, and until then holds
+  // it.
   std::uint64_t quota_per_day = 0;
   std::string time_zone = "Asia/Tokyo";  // IANA name; whatever the process's own is
   // Calls of few items from several threads are put into one call of the token.
@@ -55,6 +57,7 @@ struct LinkUse {
   std::string agency;  // code
   std::uint64_t asked = 0;
   std::uint64_t ok = 0;
+  std::uint64_t in_vain = 0;  // of those asked: not answered, and nothing of the day's quota
 };
 
 // LinkingHealth is a copy of what a Linking counts.
@@ -137,6 +140,15 @@ class Linking {
 
   // take_uses gives the counts since the last time, and starts again from zero.
   [[nodiscard]] virtual std::vector<LinkUse> take_uses() = 0;
+  // note_used says how much of today's quotas was used by everybody, this process among them: asked
+  // and not in vain. The quotas count no less from here on, until the day ends.
+  virtual void note_used(std::span<const LinkUse> today) = 0;
+  // evaluated is how many blocks each symbol key evaluated since the token was opened.
+  [[nodiscard]] virtual keystore::BlockCounts evaluated() const = 0;
+  // read_ledger calls `read` with the ledger as it is open here. kStale, now and then, of one that
+  // was given new keys: the next question of any kind opens it again.
+  [[nodiscard]] virtual Status read_ledger(
+      const std::function<Status(const keystore::Ledger&)>& read) = 0;
   [[nodiscard]] virtual LinkingHealth health() const = 0;
 };
 

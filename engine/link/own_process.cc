@@ -78,6 +78,16 @@ class OwnProcess final : public Linking {
   std::vector<LinkUse> take_uses() override {
     return forked() ? std::vector<LinkUse>() : linking_->take_uses();
   }
+  void note_used(std::span<const LinkUse> today) override {
+    if (!forked()) linking_->note_used(today);
+  }
+  keystore::BlockCounts evaluated() const override {
+    return forked() ? keystore::BlockCounts() : linking_->evaluated();
+  }
+  Status read_ledger(const std::function<Status(const keystore::Ledger&)>& read) override {
+    if (forked()) return tl::unexpected(refusal());
+    return linking_->read_ledger(read);
+  }
   LinkingHealth health() const override {
     if (!forked()) return linking_->health();
     LinkingHealth none;

@@ -15,6 +15,8 @@
 #include <thread>
 
 #include "api/handle.h"
+#include "base/text.h"
+#include "daemon/link_usage.h"
 #include "tests/api/linked_site.h"
 
 namespace fugo::test {
@@ -154,6 +156,42 @@ TEST_F(Uses, EveryCallForItemsIsRefusedAsAWhole) {
     EXPECT_EQ(fugo_link(handle_, 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), FUGO_OK);
     fs::permissions(folder(), fs::perms(0700));
     EXPECT_TRUE(linked_until(FUGO_OK));
+  });
+}
+
+// A quota is everybody's of that day: what others left before a ledger is opened, and meanwhile.
+class QuotaOfUses : public Uses {
+ protected:
+  // More than a test links. Sites are copies of one ledger, whose use a process remembers: a later
+  // test must have a larger quota.
+  static constexpr std::uint64_t kFirst = 1'000'000, kSecond = 2 * kFirst;
+  void set_quota(std::uint64_t quota) {
+    site_.site().set_config("[ledger]",
+                            "[linking]\nquota_per_day = " + std::to_string(quota) + "\n\n[ledger]");
+  }
+  void others(std::uint64_t asked) const {
+    const auto spool = daemon::UsageSpool::open(folder(), "other").value();
+    const auto now = unix_now();
+    EXPECT_TRUE(spool->write(std::vector<engine::LinkUse>{{"131016", asked, asked}}, now, now));
+  }
+};
+
+TEST_F(QuotaOfUses, BeginsWithWhatOthersUsed) {
+  set_quota(kFirst);
+  others(kFirst - 1);
+  run([this] {
+    EXPECT_EQ(link(), FUGO_OK);
+    EXPECT_EQ(link(), FUGO_QUOTA_EXCEEDED);
+  });
+}
+
+TEST_F(QuotaOfUses, LearnsWhatOthersUseMeanwhile) {
+  set_quota(kSecond);
+  run([this] {
+    ASSERT_EQ(link(), FUGO_OK);
+    others(kSecond - 1);
+    handle_->uses->turn_every(kTurn);
+    EXPECT_TRUE(linked_until(FUGO_QUOTA_EXCEEDED));
   });
 }
 

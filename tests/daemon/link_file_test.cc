@@ -6,6 +6,9 @@
 #include <sys/stat.h>
 
 #include "base/text.h"
+#include "daemon/config.h"
+#include "daemon/jobs/block_meter.h"
+#include "daemon/site_access.h"
 #include "tests/daemon/site_fixture.h"
 
 namespace fugo::test {
@@ -62,6 +65,53 @@ TEST_F(LinkFileTest, EveryLineHasItsAnswerAndNothingElseIsRepeated) {
     EXPECT_EQ(act["details"]["bad_symbol"], 4);
     EXPECT_EQ(act["details"]["ok"], 0);
   }
+}
+
+// What is in the entry is in the sum that checkpoints and metrics have.
+TEST_F(LinkFileTest, BlocksAreInTheEntryAndInTheSum) {
+  const auto sum = [&] {
+    const auto settings = daemon::load_settings(site_.config()).value();
+    const auto open =
+        daemon::open_site(settings, hsm::TokenRole::kLinking, keystore::Access::kRead).value();
+    return open->ledger().state().value().blocks;
+  };
+  const std::string symbol = encode_symbol(Block{}) + "\n";
+  const auto before = sum();
+  ASSERT_EQ(link(symbol + symbol + symbol, out_, "141003").exit_code, 3);
+  keystore::KeyBlocks growth;
+  keystore::add_growth(before, sum(), growth);
+  const auto blocks = last_act()["details"]["blocks"];
+  EXPECT_EQ(daemon::blocks_document(growth), blocks);
+  EXPECT_FALSE(blocks.empty());
+}
+
+// Of a day everybody links no more of one agency's symbols than its quota, whichever process it is.
+TEST_F(LinkFileTest, ADayHasAQuotaForEachAgency) {
+  site_.set_config("[ledger]", "[linking]\nquota_per_day = 5\n\n[ledger]");
+  const std::string symbol = encode_symbol(Block{}) + "\n";
+  const auto links = [&](const std::string& from, std::size_t symbols) {
+    std::string text = "no symbol\n";  // which takes nothing
+    for (std::size_t i = 0; i < symbols; ++i) text += symbol;
+    std::filesystem::remove(out_);
+    return link(text, out_, from, "472018");
+  };
+  EXPECT_EQ(links("131016", 3).exit_code, 3);
+  const auto before = last_act();
+  const auto refused = links("131016", 3);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("and 2 are left of the 5 that may be linked in a day"));
+  EXPECT_FALSE(std::filesystem::exists(out_));
+  EXPECT_EQ(last_act(), before);
+  EXPECT_EQ(links("131016", 2).exit_code, 3);
+  EXPECT_EQ(links("131016", 1).exit_code, 1);
+  EXPECT_EQ(links("131016", 0).exit_code, 3);
+  // What waits for the daemon counts, but for what was in vain and what is of another day.
+  const auto spool = daemon::UsageSpool::open(site_.directory() / "link-usage", "core").value();
+  const auto now = unix_now();
+  ASSERT_TRUE(spool->write(std::vector<engine::LinkUse>{{"141003", 5, 2, 1}}, now - 60, now));
+  ASSERT_TRUE(spool->write(std::vector<engine::LinkUse>{{"141003", 9, 9, 0}}, 0, 86'400));
+  EXPECT_EQ(links("141003", 2).exit_code, 1);
+  EXPECT_EQ(links("141003", 1).exit_code, 3);
 }
 
 TEST_F(LinkFileTest, NoLinesAreNoSymbols) {

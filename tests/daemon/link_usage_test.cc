@@ -81,6 +81,39 @@ TEST(UsageSpool, KeepsWhatCouldNotBeWrittenForTheNextTime) {
   EXPECT_EQ(summaries(folder).size(), 1U);
 }
 
+TEST(UsageSpool, BlocksGoWithTheNextUses) {
+  const TemporaryDirectory scratch;
+  const auto spool = UsageSpool::open(scratch.path(), "core").value();
+  constexpr keystore::KeyNumber kLinkage = 0x1'0001, kAgency = 0x2'0003;
+  ASSERT_TRUE(spool->write({}, kFrom, kTo, {{kLinkage, 40}}));
+  EXPECT_TRUE(fs::is_empty(scratch.path()));
+  ASSERT_TRUE(spool->write(std::vector<LinkUse>{{"131016", 7, 5, 2}}, kFrom, kTo,
+                           {{kLinkage, 2}, {kAgency, 9}}));
+  const auto found = summaries(scratch.path());
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].blocks, (keystore::BlockCounts{{kLinkage, 42}, {kAgency, 9}}));
+  EXPECT_EQ(found[0].uses[0].in_vain, 2U);
+  // Programs that do not know these counts look at `uses` alone, as they did.
+  const auto text = nlohmann::json::parse(daemon::encode_summary(found[0]));
+  EXPECT_EQ(text["version"], 1);
+  EXPECT_EQ(text["uses"]["131016"], (nlohmann::json{{"asked", 7}, {"ok", 5}}));
+  EXPECT_EQ(text["blocks"], (nlohmann::json{{"1.1", 42}, {"2.3", 9}}));
+  EXPECT_EQ(text["in_vain"], (nlohmann::json{{"131016", 2}}));
+}
+
+TEST(UsageSummary, CountsThatCannotBeAreRefused) {
+  const std::string head =
+      R"({"version":1,"program":"core","process":7,"from":1,"to":2,"uses":{"131016":{"asked":7,"ok":5}})";
+  EXPECT_TRUE(daemon::decode_summary(head + "}"));
+  EXPECT_TRUE(daemon::decode_summary(head + R"(,"in_vain":{"131016":2},"blocks":{"1.1":3}})"));
+  for (const char* more :
+       {R"("in_vain":{"131016":3})", R"("in_vain":{"131016":-1})", R"("in_vain":7)",
+        R"("in_vain":{"1":1,"2":1})", R"("blocks":[])", R"("blocks":{"1.1":-1})",
+        R"("blocks":{"1.1":1000000000000001})", R"("blocks":{"1":1})", R"("blocks":{"01.1":1})",
+        R"("blocks":{"1.65536":1})", R"("blocks":{"256.1":1})", R"("blocks":{"1.1x":1})"})
+    EXPECT_FALSE(daemon::decode_summary(head + "," + more + "}")) << more;
+}
+
 TEST(UsageSpool, WhatCannotBeTakesNobodyElsesCountsAlong) {
   const TemporaryDirectory scratch;
   const auto spool = UsageSpool::open(scratch.path(), "core");

@@ -291,7 +291,8 @@ FUGO_API fugo_status fugo_record_symbol(fugo_linkage *handle, size_t n, const fu
  * step, and fugo_record_symbol() where it is asked for. Counted as a use of the inquirer; an item
  * that is ::FUGO_OK, ::FUGO_NOT_ISSUED, ::FUGO_UNKNOWN or ::FUGO_SUPERSEDED is one of its quota
  * too, whose day is that of the configuration's `time_zone`. All handles of a process that open one
- * ledger have one quota; other processes have their own.
+ * ledger have one quota. What other processes used of it is known when the ledger is opened, and
+ * about once a minute from then on.
  *
  * @param handle an open ledger
  * @param n number of items

@@ -9,6 +9,8 @@
 #include <set>
 
 #include "base/text.h"
+#include "daemon/link_day.h"
+#include "daemon/link_usage.h"
 #include "daemon/site_access.h"
 #include "tests/daemon/jobs/trial_requests.h"
 #include "tests/daemon/seeing/http.h"
@@ -144,14 +146,37 @@ TEST_F(MetricsTest, LedgerTokenAndSymbols) {
   std::vector<Block> symbols(codes.size());
   ASSERT_TRUE((*opened)->symbols().linkage((*opened)->active_generation(), codes, {}, symbols));
 
+  // Uses that wait for the daemon are today's too.
+  const auto spool = UsageSpool::open(settings->link_usage, "core").value();
+  const auto now = unix_now();
+  ASSERT_TRUE(spool->write(std::vector<engine::LinkUse>{{"131016", 7, 4, 1}}, now, now));
   const auto metrics = start();
   EXPECT_THAT(metrics->text(), HasSubstr("fugo_ledger_readable 0\n"));
   metrics->watch(opened->get());
+  EXPECT_THAT(metrics->text(), Not(HasSubstr("fugo_link_")));
+  metrics->count_links(std::make_unique<LinkDay>(settings->link_usage,
+                                                 Calendar::of(settings->link.time_zone).value()),
+                       /*quota_per_day=*/1000);
   const auto text = metrics->text();
   EXPECT_THAT(text, HasSubstr("fugo_ledger_readable 1\n"));
   EXPECT_THAT(text, HasSubstr("fugo_ledger_people 50\n"));
   EXPECT_THAT(text, HasSubstr("fugo_ledger_issuances " + std::to_string(rows.size()) + "\n"));
   EXPECT_THAT(text, HasSubstr("fugo_ledger_segments 1\n"));
+  // What the journal says of the job's blocks, and of its rows.
+  const auto shown = site.run({"--json", "journal", "show"}).json();
+  nlohmann::json done;
+  for (const auto& entry : shown["entries"])
+    if (entry["act"] == "issue.done") done = entry["details"];
+  ASSERT_FALSE(done["blocks"].empty());
+  for (const auto& [key, count] : done["blocks"].items())
+    EXPECT_THAT(text, HasSubstr("fugo_key_blocks_total{key=\"" + key + "\"} " +
+                                std::to_string(count.get<std::uint64_t>()) + "\n"));
+  EXPECT_THAT(text, HasSubstr("fugo_unexplained_blocks_total 0\n"));
+  EXPECT_THAT(text, HasSubstr("fugo_quota_rows_today " + std::to_string(rows.size()) + "\n"));
+  EXPECT_THAT(text, HasSubstr(R"(fugo_link_asked_today{agency="131016"} 7)"));
+  EXPECT_THAT(text, HasSubstr(R"(fugo_link_used_today{agency="131016"} 6)"));
+  EXPECT_THAT(text, HasSubstr(R"(fugo_link_ok_today{agency="131016"} 4)"));
+  EXPECT_THAT(text, HasSubstr("fugo_link_quota_per_day 1000\n"));
   EXPECT_THAT(text, HasSubstr(R"(fugo_ledger_files{kind="issued"} 1)"));
   EXPECT_THAT(text, HasSubstr(R"(fugo_ledger_file_entries{kind="person"} 50)"));
   EXPECT_THAT(text, HasSubstr(R"(fugo_ledger_pages{state="free"} )"));

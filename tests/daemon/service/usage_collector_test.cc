@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "daemon/config.h"
 #include "daemon/link_usage.h"
+#include "daemon/site_access.h"
 #include "tests/daemon/service/daemon_fixture.h"
 
 namespace fugo::test {
@@ -70,6 +72,28 @@ TEST_F(UsesTest, AreJournaledWithTheirCountsAndDestroyed) {
   EXPECT_EQ(asked("131130"), 4U);
   EXPECT_EQ(fugod.stop(), 0);
   EXPECT_EQ(site_.run({"verify"}).exit_code, 0);
+}
+
+// What processes say of the blocks that they evaluated is in the entry and in the sum.
+TEST_F(UsesTest, BlocksAreAddedUp) {
+  const auto spool = UsageSpool::open(uses(), "core").value();
+  constexpr keystore::KeyNumber kLinkage = 0x1'0001, kNoKey = 0x1'0009;
+  const std::vector<LinkUse> some = {{"131016", 7, 4, 1}};
+  ASSERT_TRUE(spool->write(some, kFrom, kFrom + 60, {{kLinkage, 30}}));
+  ASSERT_TRUE(spool->write(some, kFrom, kFrom + 60, {{kLinkage, 12}}));
+  ASSERT_TRUE(spool->write(some, kFrom, kFrom + 60, {{kNoKey, 5}}));
+  RunningDaemon fugod(site_);
+  ASSERT_TRUE(wait_until_taken()) << fugod.log();
+  EXPECT_EQ(fugod.stop(), 0);
+  ASSERT_EQ(acts().size(), 1U);
+  const auto details = acts()[0]["details"];
+  EXPECT_EQ(details["files"].size(), 2U) << "a key that is not registered is nobody's";
+  EXPECT_EQ(details["blocks"], (nlohmann::json{{"linkage-v1", 42}}));
+  EXPECT_EQ(details["in_vain"], (nlohmann::json{{"131016", 2}}));
+  const auto settings = daemon::load_settings(site_.config()).value();
+  const auto open =
+      daemon::open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead).value();
+  EXPECT_EQ(open->ledger().state().value().blocks, (keystore::KeyBlocks{kLinkage, 42}));
 }
 
 TEST_F(UsesTest, OfADaemonThatDiedBeforeItDestroyedThemAreNotJournaledTwice) {

@@ -55,6 +55,22 @@ class LinkUsesTest : public testing::Test {
   static Calendar tokyo() { return *Calendar::of("Asia/Tokyo"); }
 };
 
+TEST_F(LinkUsesTest, WhatOthersUsedIsNotThereAnyMore) {
+  LinkUses uses(10, tokyo());
+  EXPECT_EQ(allowed(uses, 1, 2), 2U);
+  uses.raise(1, uses.today(), 7);
+  uses.raise(1, uses.today(), 4);  // an older word: what is used stays used
+  EXPECT_EQ(allowed(uses, 2, 100), 10U);
+  EXPECT_EQ(allowed(uses, 1, 100), 3U);
+  uses.raise(1, uses.today(), 1'000);
+  EXPECT_EQ(allowed(uses, 1, 100), 0U);
+  g_now += 24 * kHour;
+  EXPECT_EQ(allowed(uses, 1, 100), 10U);
+  LinkUses unlimited(0, tokyo());
+  unlimited.raise(1, unlimited.today(), 5);
+  EXPECT_EQ(allowed(unlimited, 1, 100), 100U);
+}
+
 TEST_F(LinkUsesTest, WithoutAQuotaEverythingIsAllowed) {
   LinkUses uses(0, tokyo());
   EXPECT_EQ(allowed(uses, 1, 100'000), 100'000U);

@@ -167,6 +167,7 @@ Result<Outcome> run_it(Context& context, const RegenerateArguments& given) {
                           with_codes.codes.assign(given.codes.begin(), given.codes.end());
                           with_codes.check_digits = settings.check_digits;
                           with_codes.exchange = settings.exchange;
+                          with_codes.rows_per_day = settings.quota.rows_per_day;
                           if (given.clear_codes) with_codes.exchange.require_encrypted = false;
                           return carry_out(site, row, out, with_codes);
                         }));

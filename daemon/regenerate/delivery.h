@@ -33,6 +33,11 @@ class Delivery {
   [[nodiscard]] Status for_each_code(const TakeCodes& take);
 
   [[nodiscard]] std::uint64_t rejected() const { return rejected_; }
+  // rows is how many codes it gives.
+  [[nodiscard]] std::uint64_t rows() const { return rows_; }
+  // content is the same for the same files in the same order, and for no others; nobody without the
+  // issuing token can guess codes by it.
+  [[nodiscard]] Result<Sha256> content() const;
   // SealedFile is one that is encrypted: who signed it, and the SHA-256 of the file as it lies
   // there.
   struct SealedFile {
@@ -60,7 +65,18 @@ class Delivery {
   RowRules rules_;
   std::vector<File> files_;
   std::vector<SealedFile> sealed_;
-  std::uint64_t rejected_ = 0;
+  SecretBytes<32> content_key_;
+  std::vector<std::uint8_t> contents_;  // HMAC of each file
+  std::uint64_t rejected_ = 0, rows_ = 0;
 };
+
+// journal_delivery writes the entry `regenerate.delivery`, before the first code is put to the HSM:
+// whose codes the people of `run` from here on are made of, and how many. What a delivery tells is
+// which codes are unknown, so that a day's deliveries of different content together may have as
+// many rows as there are people, and a tenth more, or as `rows_per_day` where that is more:
+// kRefused beyond. One that was let in before (a run that goes on) costs nothing.
+[[nodiscard]] Status journal_delivery(const keystore::Ledger& ledger, keystore::Update& update,
+                                      const Delivery& delivery, const keystore::RunRow& run,
+                                      const keystore::Actor& actor, std::uint64_t rows_per_day);
 
 }  // namespace fugo::daemon

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "daemon/jobs/block_meter.h"
 #include "daemon/jobs/job_control.h"
 #include "daemon/regenerate/delivery.h"
 #include "daemon/regenerate/job_watch.h"
@@ -105,7 +106,7 @@ class Maker {
     FUGO_ASSIGN(const auto delivery, Delivery::open(site_, options_.codes, options_.check_digits,
                                                     options_.exchange, run_.output_directory));
     run_.codes_rejected = delivery->rejected();
-    FUGO_TRY(journal_delivery(*delivery));
+    FUGO_TRY(note_delivery(*delivery));
     while (run_.people_done < state.next_person) {
       const auto count = std::min<std::size_t>(kPeopleAtOnce, state.next_person - run_.people_done);
       FUGO_ASSIGN(const auto rebaser, engine::Rebaser::create(site_, to_, run_.people_done, count,
@@ -122,18 +123,11 @@ class Maker {
 
   // Whose codes the people from here on are made of: before the first of them, for a run that dies
   // goes on without reading what it has done, or with other files.
-  Status journal_delivery(const Delivery& delivery) {
+  Status note_delivery(const Delivery& delivery) {
     FUGO_ASSIGN(const auto update, site_.ledger().begin());
     FUGO_TRY(check_open(update->state(), run_));
-    nlohmann::ordered_json details = {{"run", run_.id},
-                                      {"people_before", run_.people_done},
-                                      {"clear_files", delivery.clear_files()},
-                                      {"senders", nlohmann::ordered_json::array()}};
-    for (const auto& file : delivery.sealed_files())
-      details["senders"].push_back({{"sender", file.sender.name},
-                                    {"certificate", file.sender.certificate},
-                                    {"file", hex(file.sha256)}});
-    FUGO_TRY(update->append_journal(options_.actor, "regenerate.delivery", details.dump()));
+    FUGO_TRY(journal_delivery(site_.ledger(), *update, delivery, run_, options_.actor,
+                              options_.rows_per_day));
     return update->commit();
   }
 
@@ -208,9 +202,9 @@ class Maker {
   bool rebased_ = false;
 };
 
-// Notes that the run has come to a state, with what it has made.
+// Notes that the run has come to a state, with what it has made and what the keys evaluated for it.
 Status put_state(engine::Site& site, RunRow& run, RunState state, const char* act,
-                 const RunOptions& options) {
+                 const RunOptions& options, const keystore::KeyBlocks& blocks = {}) {
   FUGO_ASSIGN(auto update, site.ledger().begin());
   FUGO_TRY(check_open(update->state(), run));
   run.state = state;
@@ -219,6 +213,8 @@ Status put_state(engine::Site& site, RunRow& run, RunState state, const char* ac
                                     {"people", run.people_made},
                                     {"symbols", run.symbols_mapped},
                                     {"records", run.records_mapped}};
+  if (!blocks.empty()) details["blocks"] = blocks_document(blocks);
+  keystore::add_growth({}, blocks, update->state().blocks);
   FUGO_TRY(update->append_journal(options.actor, act, details.dump()));
   return update->commit();
 }
@@ -329,8 +325,9 @@ Status carry_out(engine::Site& site, RunRow& run, const std::filesystem::path& o
   if (run.state != RunState::kReady)
     FUGO_TRY(put_state(site, run, RunState::kRunning, "regenerate.run", options));
   FUGO_TRY(make_directory(run.output_directory));
+  const BlockMeter meter(site.token());
   FUGO_TRY(Maker(site, *staging, run, options).make());
-  return put_state(site, run, RunState::kReady, "regenerate.ready", options);
+  return put_state(site, run, RunState::kReady, "regenerate.ready", options, meter.blocks());
 }
 
 Status commit(engine::Site& site, RunRow& run, bool reject_old, const RunOptions& options) {

@@ -35,7 +35,8 @@ struct RunOptions {
   // Of a rebase: files with all resident codes, and how they are read.
   std::vector<std::filesystem::path> codes = {};
   bool check_digits = true;
-  ExchangeRules exchange = {};  // of those that are encrypted
+  std::uint64_t rows_per_day = 0;  // of deliveries, where it is more than there are people
+  ExchangeRules exchange = {};     // of those that are encrypted
 };
 
 // carry_out makes all that is missing of a run: the new generation's people, then a mapping file

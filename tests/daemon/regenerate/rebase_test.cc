@@ -1,6 +1,9 @@
 // A rebase over a complete delivery frees the old linkage keys, which can then be destroyed.
 #include <gtest/gtest.h>
 
+#include "daemon/config.h"
+#include "daemon/jobs/block_meter.h"
+#include "daemon/site_access.h"
 #include "tests/daemon/regenerate/regenerated_site.h"
 
 namespace fugo::test {
@@ -116,6 +119,71 @@ TEST(Rebase, SaysWhatWasWrongWithTheDelivery) {
   const auto text = site.run({"regenerate", "status", "R+0001"}).out;
   EXPECT_NE(text.find("2 rows were rejected"), std::string::npos) << text;
   EXPECT_NE(text.find("0 are left"), std::string::npos) << text;
+}
+
+// What a rebase tells of codes is bounded, and in the journal before it tells.
+TEST(Rebase, ADeliveryIsJournaledAndPaidFor) {
+  const TestSite site;
+  (void)issue_everybody(site, kPeople, kHolders);
+  const auto acts = [&](const std::string& act) {
+    std::vector<nlohmann::json> found;
+    const auto journal = site.run({"--json", "journal", "show", "--last", "1000"}).json();
+    for (const auto& entry : journal["entries"])
+      if (entry["act"] == act) found.push_back(entry["details"]);
+    return found;
+  };
+  const auto strangers = [&](std::size_t first, std::size_t count) {
+    std::vector<std::size_t> residents(count);
+    for (std::size_t i = 0; i < count; ++i) residents[i] = first + i;
+    return delivery(site, residents);
+  };
+  const auto blocks = [&] {
+    const auto settings = daemon::load_settings(site.config()).value();
+    const auto open =
+        daemon::open_site(settings, hsm::TokenRole::kIssuing, keystore::Access::kRead).value();
+    return open->ledger().state().value().blocks;
+  };
+  const auto rebase = [&](const std::string& codes) {
+    const std::string run = plan_run(site, "rebase");
+    const auto made = step(site, "run", run, {"--codes", codes});
+    EXPECT_EQ(step(site, "abort", run).exit_code, 0);
+    return made;
+  };
+  // A day has 112 rows for twelve people.
+  const auto before = blocks();
+  const auto known = strangers(100, 60);
+  EXPECT_EQ(rebase(known).exit_code, 0);
+  const auto first = acts("regenerate.delivery");
+  ASSERT_FALSE(first.empty());
+  EXPECT_EQ(first[0]["rows"], 60);
+  // The blocks of all its steps are in the sum.
+  keystore::KeyBlocks growth;
+  keystore::add_growth(before, blocks(), growth);
+  nlohmann::json document = nlohmann::json::object();
+  for (const auto& ready : acts("regenerate.ready"))
+    if (ready.contains("blocks"))
+      for (const auto& [key, count] : ready["blocks"].items())
+        document[key] = document.value(key, std::uint64_t{0}) + count.get<std::uint64_t>();
+  EXPECT_EQ(daemon::blocks_document(growth), document);
+  EXPECT_GE(document["linkage-v1"].get<std::uint64_t>(), 60U);
+
+  const auto entries = acts("regenerate.delivery").size();
+  const auto codes = strangers(200, 53);
+  const auto run = plan_run(site, "rebase");
+  const auto refused = step(site, "run", run, {"--codes", codes});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("the deliveries of today have 113 rows, and may have 112"),
+            std::string::npos)
+      << refused.err;
+  EXPECT_EQ(acts("regenerate.delivery").size(), entries);
+  EXPECT_EQ(step(site, "status", run).json()["codes_unknown"], 0) << "nothing was looked up";
+  EXPECT_EQ(step(site, "abort", run).exit_code, 0);
+  EXPECT_EQ(rebase(strangers(300, 52)).exit_code, 0);
+  // What was told before costs nothing: a run that goes on reads its delivery again.
+  EXPECT_EQ(rebase(known).exit_code, 0);
+  EXPECT_EQ(rebase(strangers(400, 1)).exit_code, 1);
+  site.set_config("[ledger]", "[issue]\nrows_per_day = 113\n\n[ledger]");
+  EXPECT_EQ(rebase(strangers(400, 1)).exit_code, 0);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ using fugo::testing::run_with_faults;
 
 RegenerationModel::RegenerationModel(std::uint64_t seed, bool kills)
     : random_(seed), kills_(kills) {
-  site_.set_config("[ledger]", "[issue]\nsegment_rows = 25\n\n[ledger]");
+  site_.set_config("[ledger]", "[issue]\nsegment_rows = 25\nrows_per_day = 100000000\n\n[ledger]");
   issue();
 }
 

@@ -85,6 +85,10 @@ Status Job::note_look(const std::string& reasons) {
                             {"reason", reasons}};
   name_sender(details);
   note_blocks(job_, ways, update->state(), details);
+  // What was evaluated before is told by the entry that ends the request.
+  keystore::KeyBlocks growth;
+  keystore::add_growth(known_ ? known_->blocks : keystore::KeyBlocks(), job_.blocks, growth);
+  details["blocks"] = blocks_document(growth);
   FUGO_TRY(update->append_journal(options_.actor, std::string(job_kind_name(job_.kind)) + ".look",
                                   details.dump()));
   return update->commit();

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "daemon/jobs/block_meter.h"
 #include "daemon/utf8.h"
 
 namespace fugo::daemon {
@@ -174,6 +175,7 @@ Result<bool> order_job(keystore::Ledger& ledger, const std::string& id, JobOrder
     if (!job)
       return fail(ErrorCode::kRefused, "there is no job " + id, {},
                   "a file that still waits in the inbox can be taken out of it");
+    const bool held = job->state == JobState::kHeld;
     FUGO_ASSIGN(const bool changes, row.apply(*job, {ledger, actor, place}));
     if (!changes) return false;
     // The row must be the latest, or progress that was committed meanwhile would be undone.
@@ -183,6 +185,8 @@ Result<bool> order_job(keystore::Ledger& ledger, const std::string& id, JobOrder
     Json details = {{"request", id}};
     if (!job->hold_reason.empty()) details["held_for"] = job->hold_reason;
     if (!reason.empty()) details["reason"] = reason;
+    // No other entry tells what was evaluated for a request that ends while it is held.
+    if (held && job->state != JobState::kHeld) details["blocks"] = blocks_document(job->blocks);
     FUGO_TRY(update->append_journal(actor, row.act, dump(details)));
     FUGO_TRY(update->commit());
     return true;

@@ -43,9 +43,9 @@ struct Caller {
 // account_of_process is the first part of it, for who has no use for the groups.
 [[nodiscard]] std::string account_of_process();
 
-// account_of_file names the owner of what lies at `path`; nothing when nothing does, when others may
-// write it, so that the owner may not be who wrote it last, or when the owner is hidden from this
-// process (a user namespace: the unit's PrivateUsers=).
+// account_of_file names the owner of what lies at `path`; nothing when nothing does, when others
+// may write it, so that the owner may not be who wrote it last, or when the owner is hidden from
+// this process (a user namespace: the unit's PrivateUsers=).
 [[nodiscard]] std::optional<std::string> account_of_file(const std::filesystem::path& path);
 
 // check_role: kRefused unless the caller is in the group that `roles` names for the command's role.

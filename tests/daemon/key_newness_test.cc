@@ -59,6 +59,39 @@ CommandResult create(const fs::path& config, const std::string& purpose,
   return run_fugo(words);
 }
 
+// Whatever its caller believes, nothing that the registry has otherwise is made anew or removed.
+TEST(KeyAdministration, TouchesNoKeyThatIsInUseAndNoPackageOfOthers) {
+  const KeySite site;
+  const auto before = site.objects("issuing");
+  const auto package = site.directory() / "recovery/recovery-package.json";
+  const auto other = site.directory() / "recovery/recovery-package-x.json";
+  fs::copy(package, other);
+  const auto settings = daemon::load_settings(site.config());
+  ASSERT_TRUE(settings);
+  {
+    auto administration = daemon::KeyAdministration::open(*settings);
+    ASSERT_TRUE(administration);
+    const auto names = daemon::keys_of(hsm::KeyPurpose::kRecord, 1);
+    const auto made = administration->make(names, "y");
+    ASSERT_FALSE(made);
+    EXPECT_THAT(made.error().message(), HasSubstr("in the registry and in use"));
+    const auto removed = administration->remove(names);
+    ASSERT_FALSE(removed);
+    EXPECT_THAT(removed.error().message(), HasSubstr("in the registry and in use"));
+    const auto taken = administration->take_back(names, "y");
+    ASSERT_FALSE(taken);
+    EXPECT_THAT(taken.error().message(), HasSubstr("in the registry and in use"));
+    const auto strange =
+        administration->take_back(daemon::keys_of(hsm::KeyPurpose::kRecord, 9), "x");
+    ASSERT_FALSE(strange);
+    EXPECT_THAT(strange.error().message(), HasSubstr("of other keys"));
+  }
+  hsm::finalize_all();
+  EXPECT_EQ(read_file(other), read_file(package));
+  EXPECT_EQ(site.objects("issuing"), before);
+  EXPECT_EQ(site.run({"verify"}).exit_code, 0);
+}
+
 // In no token: a package of them alone says that they were made, by whoever had these tokens.
 TEST(KeyNewness, APackageAloneStopsTheMakingOfKeys) {
   const KeySite maker, site;

@@ -21,6 +21,12 @@ TEST_F(SecondSiteCrash, AShipmentIsAppliedWholeOrNotWhereverFollowingDies) {
         EXPECT_TRUE(now == before || now == after) << where;
         const auto verified = sites_.at_second({"verify"});
         EXPECT_EQ(verified.exit_code, 0) << where << verified.out;
+        // What was applied counts as that without the shipment.
+        replace(sites_.second(), sites_.second("gone"));
+        fs::create_directories(sites_.scratch() / "empty");
+        const auto gone =
+            sites_.at_second({"--json", "follow", (sites_.scratch() / "empty").string()}, "gone");
+        EXPECT_EQ(gone.json()["standby"]["shipment"], now == after ? 2 : 1) << where << gone.err;
         // Whatever becomes of the shipment now, the ledger is whole, and can take over.
         replace(sites_.second(), sites_.second("taken"));
         const auto taken = sites_.take_over({"--unverified", "--leave-behind"}, "taken");

@@ -228,6 +228,11 @@ TEST(Follow, AFirstSiteThatWasPutBackIsNotFollowed) {
   }
   const auto refused = sites.follow();
   EXPECT_EQ(refused.exit_code, 5) << refused.err;
+  // Where only what comes after the second site's last is there, its journal tells.
+  for (const int number : {1, 2}) fs::remove_all(sites.shipment(number));
+  const auto parted = sites.follow();
+  EXPECT_EQ(parted.exit_code, 5) << parted.out;
+  EXPECT_THAT(parted.err, HasSubstr("does not go on from entry"));
   EXPECT_EQ(sites.digest_second(), before);
 }
 

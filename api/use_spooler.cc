@@ -60,8 +60,8 @@ void UseSpooler::run() {
 
 Status UseSpooler::leave() {
   const std::int64_t to = unix_now();
-  const auto uses = linking_.take_uses();
   auto now = linking_.evaluated();
+  const auto uses = linking_.take_uses();  // last, since what is taken must arrive
   keystore::KeyBlocks growth;
   keystore::add_growth(keystore::key_blocks(blocks_), keystore::key_blocks(now), growth);
   blocks_ = std::move(now);
@@ -76,19 +76,27 @@ Status UseSpooler::learn() {
   if (!day_) return {};
   const auto read = linking_.read_ledger([this](const auto& ledger) { return day_->read(ledger); });
   if (!read) return read.error().code == ErrorCode::kStale ? Status{} : read;
-  linking_.note_used(day_->uses());
+  linking_.note_used(day_->day(), day_->uses());
   return {};
+}
+
+bool UseSpooler::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
 }
 
 void UseSpooler::write() noexcept {
   // From the beginning, since a file system that hangs fails as well. Only one thread writes.
   if (unwritten_since_ == 0) unwritten_since_ = now();
   try {
-    auto written = leave();
+    const auto written = leave();
+    const auto learned = written && !stopping() ? learn() : written;
+    {
+      const std::lock_guard lock(mutex_);
+      last_error_ = learned ? std::string() : learned.error().message();
+    }
+    // At the very end: whoever reads the ledger for ever writes no counts either.
     if (written) unwritten_since_ = 0;
-    if (written) written = learn();
-    const std::lock_guard lock(mutex_);
-    last_error_ = written ? std::string() : written.error().message();
   } catch (const std::exception&) {  // no memory: the next turn tries again
   }
 }

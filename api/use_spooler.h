@@ -61,6 +61,7 @@ class UseSpooler {
              std::unique_ptr<daemon::UsageSpool> spool, const std::optional<Calendar>& quota);
   void run();
   void write() noexcept;
+  [[nodiscard]] bool stopping() const;
   [[nodiscard]] Status learn();
   [[nodiscard]] Status leave();
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/link_usage.h"
+#include "daemon/time_text.h"
 
 namespace fugo::daemon {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kPiece = 1000;  // entries that are read at once
+constexpr std::int64_t kClocksDiffer = 60;
 
 std::uint64_t number(const json& object, const std::string& key) {
   const auto found = object.find(key);
@@ -44,6 +46,18 @@ void add_summaries(const json& details, UsesByAgency& uses, std::set<std::string
   for (const auto& file : *names) files->insert(file.value("name", ""));
 }
 
+// left_at is when the uses of an entry were left: those of files that the daemon takes late, before
+// its own time.
+std::int64_t left_at(const keystore::JournalEntry& entry) {
+  if (entry.act != "link.use") return entry.time;
+  const auto details = json::parse(entry.details, nullptr, /*allow_exceptions=*/false);
+  if (!details.is_object() || !details.contains("files")) return entry.time;
+  std::int64_t last = 0;
+  for (const auto& file : details["files"])
+    last = std::max(last, parse_time(file.value("to", "")).value_or(entry.time));
+  return last == 0 ? entry.time : std::min(last, entry.time);
+}
+
 }  // namespace
 
 void add_journaled(const keystore::JournalEntry& entry, UsesByAgency& uses,
@@ -60,6 +74,7 @@ void add_journaled(const keystore::JournalEntry& entry, UsesByAgency& uses,
 // The folder first: what the daemon journals meanwhile is in the journal then, by its name.
 Status LinkDay::read(const keystore::Ledger& ledger) {
   const std::int64_t today = calendar_.day(unix_now());
+  if (today != day_) waiting_.clear();
   read_folder(today);
   FUGO_ASSIGN(const auto state, ledger.state());
   if (today != day_ || state.journal_entries < next_) {
@@ -74,18 +89,24 @@ Status LinkDay::read(const keystore::Ledger& ledger) {
 }
 
 Status LinkDay::read_back(const keystore::Ledger& ledger, std::uint64_t end, std::int64_t today) {
+  auto uses = journaled_, of_before = UsesByAgency();  // a reading that fails leaves no half
+  auto taken = taken_;
   while (end > next_) {
     const std::uint64_t first = end - std::min(end - next_, kPiece);
     FUGO_ASSIGN(const auto entries, ledger.journal(first, end - first));
     for (const auto& entry : entries)
-      if (calendar_.day(entry.time) >= today) add_journaled(entry, journaled_, &taken_);
+      if (calendar_.day(entry.time) >= today)
+        add_journaled(entry, calendar_.day(left_at(entry)) >= today ? uses : of_before, &taken);
     if (!entries.empty() && calendar_.day(entries.front().time) < today) break;
     end = first;
   }
+  journaled_ = std::move(uses);
+  taken_ = std::move(taken);
   return {};
 }
 
-// A file never changes once it has its name; one that cannot be read is the daemon's trouble.
+// A file never changes once it has its name; one that cannot be read is the daemon's trouble. Those
+// of other days are remembered as nothing, and so is one from the future, which no process leaves.
 void LinkDay::read_folder(std::int64_t today) {
   std::map<std::string, std::vector<engine::LinkUse>> there;
   std::error_code error;
@@ -98,8 +119,11 @@ void LinkDay::read_folder(std::int64_t today) {
       continue;
     }
     const auto text = read_small(at->path(), kMostUseFileBytes);
-    const auto summary = text ? decode_summary(*text) : Result<UsageSummary>(UsageSummary());
-    if (summary && calendar_.day(summary->to) >= today) there[name] = summary->uses;
+    if (!text) continue;
+    const auto summary = decode_summary(*text);
+    auto& uses = there[name];
+    if (summary && calendar_.day(summary->to) >= today && summary->to <= unix_now() + kClocksDiffer)
+      uses = summary->uses;
   }
   waiting_ = std::move(there);
 }

@@ -23,8 +23,9 @@ void add_journaled(const keystore::JournalEntry& entry, UsesByAgency& uses,
                    std::set<std::string>* files = nullptr);
 
 // LinkDay adds up the uses of today, of the time zone given: what the journal says since the day
-// began, and what waits in the folder of uses for the daemon. A process that is at work leaves its
-// counts about once a minute: these are not known before. Not thread-safe.
+// began, and what waits in the folder of uses for the daemon. Uses that were left on an earlier day
+// are of that day, whenever the daemon journals them. A process that is at work leaves its counts
+// about once a minute: these are not known before. Not thread-safe.
 class LinkDay {
  public:
   // `folder` is where processes that link leave their counts: daemon/link_usage.h.
@@ -34,6 +35,8 @@ class LinkDay {
   // read brings the sums up to date. Of the journal only what is new is read, but for the first
   // time on a day.
   [[nodiscard]] Status read(const keystore::Ledger& ledger);
+  // day is that of the last read, which the sums are of: midnight may have come since.
+  [[nodiscard]] std::int64_t day() const { return day_; }
   // entries is how many entries the journal had.
   [[nodiscard]] std::uint64_t entries() const { return next_; }
   // used is how much of the agency's quota of today is used; uses are all agencies'.

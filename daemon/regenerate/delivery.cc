@@ -29,12 +29,14 @@ Result<SecretBytes<32>> content_key(engine::Site& site) {
   return request_key(site, source);
 }
 
-// Given is what deliveries of today were let have, and whether one of them had this content.
+// Given is what deliveries of today were let have, and whether one of them, or one of the run, had
+// this content.
 struct Given {
   std::uint64_t rows = 0;
   bool same = false;
 };
-Result<Given> given_today(const keystore::Ledger& ledger, const std::string& content) {
+Result<Given> given_today(const keystore::Ledger& ledger, const std::string& content,
+                          const std::string& run) {
   constexpr std::uint64_t kPiece = 1000;
   Given given;
   std::set<std::string> seen;
@@ -47,8 +49,10 @@ Result<Given> given_today(const keystore::Ledger& ledger, const std::string& con
       if (entry.act != kAct) continue;
       const auto details = nlohmann::json::parse(entry.details, nullptr, false);
       const auto known = details.is_object() ? details.value("content", std::string()) : "";
-      given.same = given.same || known == content;
-      if (!known.empty() && local_day(entry.time) == today && seen.insert(known).second)
+      const bool of_today = local_day(entry.time) == today;
+      const bool of_run = details.is_object() && details.value("run", std::string()) == run;
+      given.same = given.same || (known == content && (of_today || of_run));
+      if (!known.empty() && of_today && seen.insert(known).second)
         given.rows += details.value("rows", std::uint64_t{0});
     }
     end = first;
@@ -64,7 +68,7 @@ Status journal_delivery(const keystore::Ledger& ledger, keystore::Update& update
   constexpr std::uint64_t kTenth = 10, kLeastMore = 100;
   FUGO_ASSIGN(const Sha256 sum, delivery.content());
   const std::string content = hex(sum);
-  FUGO_ASSIGN(const Given given, given_today(ledger, content));
+  FUGO_ASSIGN(const Given given, given_today(ledger, content, run.id));
   const std::uint64_t people = update.state().next_person - update.state().deleted_people;
   const std::uint64_t most = std::max(people + std::max(people / kTenth, kLeastMore), rows_per_day);
   if (!given.same && given.rows + delivery.rows() > most)

@@ -74,6 +74,8 @@ Status UsageCollector::collect(keystore::Ledger& ledger) {
   }
   if (files.empty()) return {};
   if (!looked_back_) FUGO_TRY(look_back(ledger, files));
+  std::stable_sort(files.begin(), files.end(),
+                   [](const UseFile& a, const UseFile& b) { return a.summary.to < b.summary.to; });
   FUGO_TRY(journal(ledger, files));
   return destroy(files);
 }
@@ -174,8 +176,14 @@ Status UsageCollector::journal(keystore::Ledger& ledger, const std::vector<UseFi
     names.clear();
     return {};
   };
+  // An entry is of one day, so that uses count for the day on which they were left.
+  std::string day;
   for (const auto& file : files) {
     if (journaled_.count(file.name) != 0) continue;
+    if (const auto left = local_day(file.summary.to); left != day) {
+      FUGO_TRY(flush());
+      day = left;
+    }
     Entry longer = entry;
     ordered_json head = {{"name", file.name},
                          {"account", file.account},

@@ -157,10 +157,10 @@ class LinkingImpl final : public Linking {
     return uses_.take(views_.last()->registry->agencies);
   }
 
-  void note_used(std::span<const LinkUse> today) override {
-    const std::uint64_t day = uses_.today();
+  void note_used(std::int64_t of, std::span<const LinkUse> uses) override {
+    const auto day = static_cast<std::uint64_t>(std::max<std::int64_t>(of, 0));
     const auto registry = views_.last()->registry;
-    for (const LinkUse& use : today) {
+    for (const LinkUse& use : uses) {
       const auto found = registry->numbers.find(use.agency);
       if (found != registry->numbers.end())
         uses_.raise(found->second, day, use.asked - use.in_vain);

@@ -140,9 +140,10 @@ class Linking {
 
   // take_uses gives the counts since the last time, and starts again from zero.
   [[nodiscard]] virtual std::vector<LinkUse> take_uses() = 0;
-  // note_used says how much of today's quotas was used by everybody, this process among them: asked
-  // and not in vain. The quotas count no less from here on, until the day ends.
-  virtual void note_used(std::span<const LinkUse> today) = 0;
+  // note_used says how much of a day's quotas was used by everybody, this process among them: asked
+  // and not in vain. The quotas count no less from here on, until the day ends; of a day that has
+  // ended it changes nothing. `day` is Calendar::day in the calendar given at opening.
+  virtual void note_used(std::int64_t day, std::span<const LinkUse> uses) = 0;
   // evaluated is how many blocks each symbol key evaluated since the token was opened.
   [[nodiscard]] virtual keystore::BlockCounts evaluated() const = 0;
   // read_ledger calls `read` with the ledger as it is open here. kStale, now and then, of one that

@@ -78,8 +78,8 @@ class OwnProcess final : public Linking {
   std::vector<LinkUse> take_uses() override {
     return forked() ? std::vector<LinkUse>() : linking_->take_uses();
   }
-  void note_used(std::span<const LinkUse> today) override {
-    if (!forked()) linking_->note_used(today);
+  void note_used(std::int64_t day, std::span<const LinkUse> uses) override {
+    if (!forked()) linking_->note_used(day, uses);
   }
   keystore::BlockCounts evaluated() const override {
     return forked() ? keystore::BlockCounts() : linking_->evaluated();

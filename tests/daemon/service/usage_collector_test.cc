@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/text.h"
 #include "daemon/config.h"
+#include "daemon/link_day.h"
 #include "daemon/link_usage.h"
 #include "daemon/site_access.h"
 #include "tests/daemon/service/daemon_fixture.h"
@@ -72,6 +74,34 @@ TEST_F(UsesTest, AreJournaledWithTheirCountsAndDestroyed) {
   EXPECT_EQ(asked("131130"), 4U);
   EXPECT_EQ(fugod.stop(), 0);
   EXPECT_EQ(site_.run({"verify"}).exit_code, 0);
+}
+
+// What waited for days counts for the days on which it was left, before it is journaled and after.
+TEST_F(UsesTest, AreOfTheDayOnWhichTheyWereLeft) {
+  constexpr std::int64_t kTwoDays = 2 * 86'400;
+  const auto now = unix_now();
+  const auto spool = UsageSpool::open(uses(), "core").value();
+  const auto left = [&](std::uint64_t asked, std::int64_t at) {
+    const std::vector<LinkUse> some = {{"131016", asked, asked}};
+    ASSERT_TRUE(spool->write(some, at - 60, at));
+  };
+  left(100, now - kTwoDays);
+  left(7, now);
+  const auto settings = daemon::load_settings(site_.config()).value();
+  const auto used_today = [&] {
+    const auto open =
+        daemon::open_site(settings, hsm::TokenRole::kLinking, keystore::Access::kRead).value();
+    daemon::LinkDay day(uses(), Calendar::of(settings.link.time_zone).value());
+    EXPECT_TRUE(day.read(open->ledger()));
+    return day.used("131016");
+  };
+  left(1000, now + kTwoDays);  // which nobody can have left
+  EXPECT_EQ(used_today(), 7U);
+  RunningDaemon fugod(site_);
+  ASSERT_TRUE(wait_until_taken()) << fugod.log();
+  EXPECT_EQ(fugod.stop(), 0);
+  EXPECT_EQ(acts().size(), 3U) << "an entry is of one day";
+  EXPECT_EQ(asked("131016"), 1107U);
 }
 
 // What processes say of the blocks that they evaluated is in the entry and in the sum.

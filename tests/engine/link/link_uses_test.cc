@@ -64,7 +64,9 @@ TEST_F(LinkUsesTest, WhatOthersUsedIsNotThereAnyMore) {
   EXPECT_EQ(allowed(uses, 1, 100), 3U);
   uses.raise(1, uses.today(), 1'000);
   EXPECT_EQ(allowed(uses, 1, 100), 0U);
+  const auto yesterday = uses.today();
   g_now += 24 * kHour;
+  uses.raise(1, yesterday, 1'000);  // added up before midnight
   EXPECT_EQ(allowed(uses, 1, 100), 10U);
   LinkUses unlimited(0, tokyo());
   unlimited.raise(1, unlimited.today(), 5);

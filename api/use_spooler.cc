@@ -61,11 +61,12 @@ void UseSpooler::run() {
 Status UseSpooler::leave() {
   const std::int64_t to = unix_now();
   auto now = linking_.evaluated();
-  const auto uses = linking_.take_uses();  // last, since what is taken must arrive
   keystore::KeyBlocks growth;
   keystore::add_growth(keystore::key_blocks(blocks_), keystore::key_blocks(now), growth);
   blocks_ = std::move(now);
-  auto written = spool_->write(uses, from_, to, keystore::block_counts(growth));
+  const auto counts = keystore::block_counts(growth);
+  const auto uses = linking_.take_uses();  // last, since what is taken must arrive
+  auto written = spool_->write(uses, from_, to, counts);
   from_ = to;
   return written;
 }

@@ -89,11 +89,22 @@ Status sync_directory(const std::filesystem::path& directory) {
   return sync_file(fd.get(), directory);
 }
 
+// open_anew makes the file: what a process that died left goes first, and nobody who can guess the
+// name has anything else written to (a link), or waited for (a pipe).
+static Result<UniqueFd> open_anew(const std::filesystem::path& path, unsigned mode) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+  auto fd = open_file(path, kFlags, mode);
+  if (fd || fd.error().native != EEXIST) return fd;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+    return fail_errno("cannot remove", path.string(), errno);
+  return open_file(path, kFlags, mode);
+}
+
 Status write_durably(const std::filesystem::path& path, ByteView bytes, unsigned mode) {
   const std::filesystem::path temporary =
       parent_of(path) / ("." + path.filename().string() + ".tmp");
   {
-    FUGO_ASSIGN(const UniqueFd fd, open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode));
+    FUGO_ASSIGN(const UniqueFd fd, open_anew(temporary, mode));
     auto written = write_all(fd.get(), bytes, temporary);
     if (written) written = sync_file(fd.get(), temporary);
     if (!written) {

@@ -55,6 +55,7 @@ std::int64_t left_at(const keystore::JournalEntry& entry) {
   std::int64_t last = 0;
   for (const auto& file : details["files"])
     last = std::max(last, parse_time(file.value("to", "")).value_or(entry.time));
+  if (last > entry.time + kClocksDiffer) return 0;  // a file from the future is nobody's
   return last == 0 ? entry.time : std::min(last, entry.time);
 }
 

@@ -196,6 +196,18 @@ Status compare_exports(const keystore::Ledger& ledger, const std::vector<std::st
   return {};
 }
 
+const char* text_of(ContentCheck content) {
+  switch (content) {
+    case ContentCheck::kSame:
+      return "as it was signed for";
+    case ContentCheck::kEntriesSince:
+      return "not compared, since there are entries since";
+    case ContentCheck::kJobIsOpen:
+      return "not compared, since a job is open";
+  }
+  return "";
+}
+
 Result<Outcome> verify(Context& context, const VerifyArguments& given) {
   FUGO_ASSIGN(const auto settings, context.settings());
   FUGO_ASSIGN(const auto role, any_role(settings));
@@ -208,14 +220,19 @@ Result<Outcome> verify(Context& context, const VerifyArguments& given) {
   Outcome outcome;
   outcome.document = {{"entries", count},
                       {"partings", Json::array()},
+                      {"checkpoints", Json::array()},
                       {"copies", Json::array()},
                       {"torn", Json::array()}};
   outcome.text = fmt::format("sound: the ledger's own journal, {} entries\n", grouped(count));
   for (const auto& name : given.checkpoints) {
     FUGO_ASSIGN(const auto file, absolute_path("--checkpoint", name));
     FUGO_ASSIGN(const auto checkpoint, compare_checkpoint(*site.ledger, file));
-    FUGO_TRY(compare_content(*site.ledger, checkpoint, file));
-    outcome.text += fmt::format("sound: {} of {} entries\n", name, grouped(checkpoint.size));
+    FUGO_ASSIGN(const auto content, compare_content(*site.ledger, checkpoint, file));
+    const char* const told = text_of(content);
+    outcome.document["checkpoints"].push_back(
+        {{"file", name}, {"entries", checkpoint.size}, {"content", told}});
+    outcome.text +=
+        fmt::format("sound: {} of {} entries; content: {}\n", name, grouped(checkpoint.size), told);
   }
   FUGO_TRY(compare_exports(*site.ledger, given.copies, outcome));
   for (const auto& folder : settings.journal_copies) {

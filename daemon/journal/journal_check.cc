@@ -208,11 +208,12 @@ Result<Checkpoint> compare_checkpoint(const keystore::Ledger& ledger,
   return checkpoint;
 }
 
-Status compare_content(const keystore::Ledger& ledger, const Checkpoint& checkpoint,
-                       const std::filesystem::path& file) {
+Result<ContentCheck> compare_content(const keystore::Ledger& ledger, const Checkpoint& checkpoint,
+                                     const std::filesystem::path& file) {
   FUGO_ASSIGN(const auto state, ledger.state());  // entries and sums of one commit
+  if (state.journal_entries != checkpoint.size) return ContentCheck::kEntriesSince;
   // Segments of a job change the content and have no entry of their own.
-  if (state.journal_entries != checkpoint.size || state.open_job != 0) return {};
+  if (state.open_job != 0) return ContentCheck::kJobIsOpen;
   FUGO_ASSIGN(const auto digest, ledger.content_digest()->text(state, true));
   for (const auto& line : checkpoint.extensions)
     if (line.starts_with("digest ") && line != "digest " + digest)
@@ -220,7 +221,7 @@ Status compare_content(const keystore::Ledger& ledger, const Checkpoint& checkpo
                   "the ledger's people and issuances are not those of the checkpoint, and the "
                   "journal tells of no change since",
                   file.string(), "the ledger was written by something else than fugo");
-  return {};
+  return ContentCheck::kSame;
 }
 
 }  // namespace fugo::daemon

@@ -62,8 +62,10 @@ struct ComparedCopy {
 
 // compare_content: kDamaged when nothing was journaled since the checkpoint and the ledger's
 // content is not what was signed for: whoever can write the ledger changed it, and left the
-// journal.
-[[nodiscard]] Status compare_content(const keystore::Ledger& ledger, const Checkpoint& checkpoint,
-                                     const std::filesystem::path& file);
+// journal. Where it tells that content was not compared, it proves nothing of content.
+enum class ContentCheck : std::uint8_t { kSame, kEntriesSince, kJobIsOpen };
+[[nodiscard]] Result<ContentCheck> compare_content(const keystore::Ledger& ledger,
+                                                   const Checkpoint& checkpoint,
+                                                   const std::filesystem::path& file);
 
 }  // namespace fugo::daemon

@@ -52,7 +52,8 @@ Result<Given> given_today(const keystore::Ledger& ledger, const std::string& con
       const bool of_today = local_day(entry.time) == today;
       const bool of_run = details.is_object() && details.value("run", std::string()) == run;
       given.same = given.same || (known == content && (of_today || of_run));
-      if (!known.empty() && of_today && seen.insert(known).second)
+      const bool again = details.is_object() && details.value("again", false);
+      if (!known.empty() && of_today && !again && seen.insert(known).second)
         given.rows += details.value("rows", std::uint64_t{0});
     }
     end = first;
@@ -85,6 +86,7 @@ Status journal_delivery(const keystore::Ledger& ledger, keystore::Update& update
                                     {"content", content},
                                     {"clear_files", delivery.clear_files()},
                                     {"senders", nlohmann::ordered_json::array()}};
+  if (given.same) details["again"] = true;  // it takes nothing of this day
   for (const auto& file : delivery.sealed_files())
     details["senders"].push_back({{"sender", file.sender.name},
                                   {"certificate", file.sender.certificate},

@@ -1,5 +1,7 @@
 #include "daemon/service/daily_checkpoint.h"
 
+#include <utility>
+
 #include "base/file.h"
 #include "base/text.h"
 #include "daemon/journal/signed_checkpoint.h"
@@ -20,7 +22,7 @@ Status DailyCheckpoint::look(engine::Site& site) {
   std::error_code ignored;
   for (const auto& folder : settings_.journal_copies)
     if (const auto file = folder / daily_checkpoint_name();
-        !std::filesystem::is_regular_file(file, ignored))
+        !std::filesystem::is_regular_file(std::filesystem::symlink_status(file, ignored)))
       missing.push_back(file);
   if (missing.empty()) return {};
   auto made = make(site, missing);
@@ -31,8 +33,11 @@ Status DailyCheckpoint::look(engine::Site& site) {
 
 Status DailyCheckpoint::make(engine::Site& site, const std::vector<std::filesystem::path>& files) {
   FUGO_ASSIGN(const auto made, sign_site_checkpoint(site.token(), site.ledger(), settings_));
-  for (const auto& file : files) FUGO_TRY(write_durably(file, as_bytes(made.note), 0644));
-  return {};
+  Status first;
+  for (const auto& file : files)
+    if (auto written = write_durably(file, as_bytes(made.note), 0644); !written && first)
+      first = std::move(written);
+  return first;
 }
 
 }  // namespace fugo::daemon

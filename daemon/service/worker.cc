@@ -273,6 +273,7 @@ void Worker::collect_uses() {
 Status Worker::make_checkpoint() {
   auto made = checkpoint_.look(*site_);
   if (made || made.error().code == ErrorCode::kDamaged) return made;
+  if (made.error().code == ErrorCode::kStale) return {};  // the ledger is opened again first
   log_failure("the day's checkpoint could not be made for now", made.error());
   board_.set_error(made.error());
   return {};

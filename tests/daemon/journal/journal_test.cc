@@ -196,10 +196,14 @@ TEST_F(Journal, ContentThatChangedWithoutAnEntryIsNotThatOfTheCheckpoint) {
   };
   issue("I1", 1);
   ASSERT_EQ(site_.run({"journal", "checkpoint", "--out", path("note")}).exit_code, 0);
-  EXPECT_EQ(verify({"--checkpoint", path("note")}).exit_code, 0);
+  const auto same = verify({"--checkpoint", path("note")});
+  EXPECT_EQ(same.exit_code, 0) << same.err;
+  EXPECT_EQ(same.json()["checkpoints"][0]["content"], "as it was signed for");
   change(1);
   hsm::finalize_all();
-  EXPECT_EQ(verify({"--checkpoint", path("note")}).exit_code, 0) << "segments have no entry";
+  const auto open = verify({"--checkpoint", path("note")});
+  EXPECT_EQ(open.exit_code, 0) << "segments have no entry";
+  EXPECT_EQ(open.json()["checkpoints"][0]["content"], "not compared, since a job is open");
   change(0);
   hsm::finalize_all();
   EXPECT_EQ(verify({}).exit_code, 0) << "the chain alone does not see it";

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
 #include "tests/daemon/jobs/trial_requests.h"
@@ -73,6 +74,20 @@ TEST_F(DailyCheckpointTest, NothingStopsForWantOfOneAndItIsTold) {
   ASSERT_TRUE(wait_for([&] { return answered(site_, "J1"); })) << daemon.log();
   EXPECT_THAT(daemon.log(), HasSubstr("the day's checkpoint could not be made for now"));
   EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_TRUE(fs::is_regular_file(two_ / name())) << "one folder's trouble is not another's";
+}
+
+// The folders may be on a medium of others, who know what the next file will be called.
+TEST_F(DailyCheckpointTest, WritesThroughNothingThatWaitsForIt) {
+  const auto precious = site_.scratch() / "precious";
+  write_file(precious, "as it was");
+  fs::create_symlink(precious, one_ / ("." + name() + ".tmp"));
+  ASSERT_EQ(::mkfifo((two_ / ("." + name() + ".tmp")).c_str(), 0600), 0);
+  RunningDaemon daemon(site_);
+  for (const auto& folder : {one_, two_})
+    ASSERT_TRUE(wait_for([&] { return fs::is_regular_file(folder / name()); })) << daemon.log();
+  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_EQ(read_file(precious), "as it was");
 }
 
 }  // namespace

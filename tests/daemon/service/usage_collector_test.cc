@@ -102,6 +102,7 @@ TEST_F(UsesTest, AreOfTheDayOnWhichTheyWereLeft) {
   EXPECT_EQ(fugod.stop(), 0);
   EXPECT_EQ(acts().size(), 3U) << "an entry is of one day";
   EXPECT_EQ(asked("131016"), 1107U);
+  EXPECT_EQ(used_today(), 7U) << "journaled late, or of the future";
 }
 
 // What processes say of the blocks that they evaluated is in the entry and in the sum.

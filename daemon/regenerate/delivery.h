@@ -74,7 +74,7 @@ class Delivery {
 // whose codes the people of `run` from here on are made of, and how many. What a delivery tells is
 // which codes are unknown, so that a day's deliveries of different content together may have as
 // many rows as there are people, and a tenth more, or as `rows_per_day` where that is more:
-// kRefused beyond. One that was let in before (a run that goes on) costs nothing.
+// kRefused beyond. One that was let in before, in this run or today, costs nothing.
 [[nodiscard]] Status journal_delivery(const keystore::Ledger& ledger, keystore::Update& update,
                                       const Delivery& delivery, const keystore::RunRow& run,
                                       const keystore::Actor& actor, std::uint64_t rows_per_day);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <set>
 
+#include "tests/daemon/as_root.h"
 #include "tests/daemon/site_fixture.h"
 
 namespace fugo::test {
@@ -354,14 +355,4 @@ TEST(Accounts, AGroupThatIsNotThereIsNamed) {
 }  // namespace
 }  // namespace fugo::test
 
-// Only root can act as two accounts; anybody else runs it by sudo, as ./run does with packages.
-int main(int argc, char** argv) {
-  if (::geteuid() != 0) {
-    const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-    ::execlp("sudo", "sudo", "-n", self.c_str(), nullptr);
-    std::perror("only root can act as two accounts: sudo");
-    return 1;
-  }
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
+int main(int argc, char** argv) { return fugo::test::run_as_root(argc, argv); }

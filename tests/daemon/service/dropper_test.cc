@@ -9,6 +9,7 @@
 #include "daemon/config.h"
 #include "daemon/service/orders.h"
 #include "daemon/site_access.h"
+#include "tests/daemon/as_root.h"
 #include "tests/daemon/jobs/kind_requests.h"
 #include "tests/daemon/service/daemon_fixture.h"
 
@@ -133,15 +134,4 @@ TEST_F(DropperTest, IsKnownByEveryNameThatHeHas) {
 }  // namespace
 }  // namespace fugo::test
 
-// Only root can drop files of two accounts; anybody else runs it by sudo, as ./run does with
-// packages.
-int main(int argc, char** argv) {
-  if (::geteuid() != 0) {
-    const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
-    ::execlp("sudo", "sudo", "-n", self.c_str(), nullptr);
-    std::perror("only root can drop files of two accounts: sudo");
-    return 1;
-  }
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
+int main(int argc, char** argv) { return fugo::test::run_as_root(argc, argv); }
